@@ -1,0 +1,1 @@
+//! Python's text forms of values, which leak into upstream's results and messages (`True`, `'x'`, `1.0`, sorted JSON).
