@@ -1,0 +1,75 @@
+# shellcheck shell=bash disable=SC2034 # the variables are for those who source this
+# Shared by every script of the project: where things are kept, how progress is shown, how packages are installed.
+# Sourced, never run. A caller sets `set -euo pipefail` itself.
+
+PROJECT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Everything that is expensive and can be made again lies outside the clone: a fresh clone finds it.
+CACHE_DIR=${SAHAB_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/sahab}
+STATE_DIR=${SAHAB_STATE_DIR:-/var/lib/sahab}
+
+say() { printf '%s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+need_root() { [ "$(id -u)" = 0 ] || die "run this as root (the cloud makes network namespaces and starts Docker)"; }
+
+# Numbered steps with the time since the start: step_total is set once, step announces the next one.
+STEP_NUMBER=0
+STEP_TOTAL=${STEP_TOTAL:-0}
+step() {
+  STEP_NUMBER=$((STEP_NUMBER + 1))
+  printf '\n[%d/%d] %s  (%d s so far)\n' "$STEP_NUMBER" "$STEP_TOTAL" "$*" "$SECONDS" >&2
+}
+
+# Package mirrors fail now and then: five tries, with a longer pause each time.
+retry() {
+  local n
+  for n in 1 2 3 4 5; do
+    if "$@"; then return 0; fi
+    sleep $((n * 2))
+  done
+  return 1
+}
+
+# Runs a command quietly: its output is shown only when it fails.
+quietly() {
+  local log rc=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || rc=$?
+  if [ "$rc" != 0 ]; then
+    tail -n 40 "$log" >&2
+    say "failed ($rc): $*"
+  fi
+  rm -f "$log"
+  return "$rc"
+}
+
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive retry apt-get -qq -y \
+    -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 -o Dpkg::Use-Pty=false "$@"
+}
+
+package_installed() {
+  local state
+  # The value is captured first: grep -q in a pipe would end the writer early, which pipefail counts as a failure.
+  # shellcheck disable=SC2016 # the dollar belongs to dpkg-query
+  state=$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) || return 1
+  [ "$state" = installed ]
+}
+
+# Installs those of the named Debian packages that are missing; does nothing, and asks no registry, when none is.
+apt_install() {
+  local name missing=()
+  for name in "$@"; do
+    package_installed "$name" || missing+=("$name")
+  done
+  [ ${#missing[@]} = 0 ] && return 0
+  need_root
+  say "  installing: ${missing[*]}"
+  # One source may fail while those that matter answer; the install below is the judge.
+  quietly apt_get update || say "  a package source did not answer, going on"
+  quietly apt_get install --no-install-recommends "${missing[@]}"
+}
+
+# The hash of files by content, so that a cache entry changes when, and only when, what made it changes.
+content_hash() { cat "$@" | sha256sum | cut -c1-16; }
