@@ -73,3 +73,61 @@ apt_install() {
 
 # The hash of files by content, so that a cache entry changes when, and only when, what made it changes.
 content_hash() { cat "$@" | sha256sum | cut -c1-16; }
+
+# Cargo's results outside the clone too, so that a clean clone builds only the project's own crates. A developer's own
+# CARGO_TARGET_DIR wins.
+use_build_cache() { export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${SAHAB_BUILD_CACHE:-$CACHE_DIR/target}}; }
+
+# ---- Background processes that are ended by exactly the one who started them ----------------------------------------
+# A pid file holds the process id and its start time, so that a reused id is never mistaken for ours.
+
+process_start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# start_background PIDFILE LOGFILE COMMAND...: detached from this shell and its terminal.
+start_background() {
+  local pidfile=$1 log=$2 pid
+  shift 2
+  setsid nohup "$@" >>"$log" 2>&1 </dev/null &
+  pid=$!
+  printf '%s %s\n' "$pid" "$(process_start_time "$pid")" >"$pidfile"
+}
+
+# Prints the process id when the process of the pid file is still the one that was started.
+running_pid() {
+  local pid started
+  read -r pid started 2>/dev/null <"$1" || return 1
+  [ -n "$started" ] && [ "$(process_start_time "$pid")" = "$started" ] || return 1
+  printf '%s\n' "$pid"
+}
+
+# stop_background PIDFILE [SECONDS]: SIGTERM, then SIGKILL when the time is up. Nothing happens when it does not run.
+stop_background() {
+  local pid
+  if pid=$(running_pid "$1"); then
+    kill -TERM "$pid" 2>/dev/null || true
+    if ! timeout "${2:-15}" tail --pid="$pid" -f /dev/null 2>/dev/null; then
+      say "  process $pid did not stop in ${2:-15} s, killing it"
+      kill -KILL "$pid" 2>/dev/null || true
+    fi
+  fi
+  rm -f "$1"
+}
+
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds, with a dot for every five seconds.
+wait_for() {
+  local limit=$1 what=$2 begun=$SECONDS dots=0
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    if [ $((SECONDS - begun)) -ge "$limit" ]; then
+      [ "$dots" = 0 ] || printf '\n' >&2
+      say "  $what: not after $limit s"
+      return 1
+    fi
+    sleep 0.25
+    if [ $(((SECONDS - begun) / 5)) -gt "$dots" ]; then
+      dots=$((dots + 1))
+      printf '.' >&2
+    fi
+  done
+  [ "$dots" = 0 ] || printf '\n' >&2
+}
