@@ -110,7 +110,7 @@ fn quota_by_mount(path: &Path) -> bool {
 /// GiB of the file system that holds the engine's data.
 fn disk_total(path: &Path) -> u64 {
     match nix::sys::statvfs::statvfs(path) {
-        Ok(found) => u64::from(found.blocks()).saturating_mul(found.fragment_size()) / GIB,
+        Ok(found) => found.blocks().saturating_mul(found.fragment_size()) / GIB,
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "size of the container engine's disk is unknown");
             0
