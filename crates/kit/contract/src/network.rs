@@ -189,6 +189,26 @@ pub trait NetworkPlans: Send + Sync {
     async fn report(&self, host: &str, report: NetworkReport) -> Result<()>;
 }
 
+/// A port that was made because somebody plugged a container into a network by Docker's own means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdHocPort {
+    pub port_id: String,
+    pub network_id: String,
+}
+
+/// Ports for containers that the control plane did not create (`docker run --network`). Implemented by the network
+/// service; called by the host's agent.
+#[async_trait]
+pub trait AdHocPorts: Send + Sync {
+    /// Id of the network with this name or id. `NotFound` when there is none, `Conflict` when the name is ambiguous.
+    async fn resolve(&self, network: &str) -> Result<String>;
+    /// Makes a port bound to the host, in the project that owns the network. Called again with the same endpoint it
+    /// answers with the same port.
+    async fn create(&self, host: &str, network: &str, endpoint_id: &str) -> Result<AdHocPort>;
+    /// Deletes such a port. Unknown is success.
+    async fn release(&self, port_id: &str) -> Result<()>;
+}
+
 /// The kernel's side, as the rest of the agent and Docker's network driver see it. Implemented by the dataplane.
 #[async_trait]
 pub trait Dataplane: Send + Sync {
