@@ -1,0 +1,100 @@
+//! The plugin socket: HTTP/1.1, POST only, JSON whatever the content type says, failures as 200 with `Err`.
+
+use std::{future::Future, io::ErrorKind, path::Path, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State},
+    response::Response,
+    routing::post,
+};
+use http::{StatusCode, Uri, header::CONTENT_TYPE};
+use sahab_contract::{Error, Result};
+use serde_json::{Value, json};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::driver::Driver;
+
+/// Where Docker looks for the driver `sahab`; the directory is fixed in Docker.
+pub const DEFAULT_SOCKET: &str = "/run/docker/plugins/sahab.sock";
+
+const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
+const MAX_BODY: usize = 1 << 20;
+/// Calls under way at the end get this long.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Binds the socket, reports that through `ready`, and answers until `stop` resolves. The socket is for root alone.
+///
+/// Fails when the socket cannot be made, or when another process answers on it.
+pub async fn serve(
+    socket: &Path,
+    driver: Arc<Driver>,
+    ready: impl FnOnce(),
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let listener = bind(socket).await?;
+    tracing::info!(socket = %socket.display(), "network driver listens for Docker");
+    ready();
+    let router = Router::new().fallback(post(answer)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(driver);
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        stop.await;
+        let _ = stopping.send(());
+    });
+    let expired = async {
+        // An error means that the server ended first.
+        let _ = stopped.await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let result = tokio::select! {
+        result = async { server.await } => result.map_err(Error::from),
+        () = expired => Ok(()),
+    };
+    if let Err(error) = tokio::fs::remove_file(socket).await {
+        tracing::debug!(%error, "the network driver's socket is gone already");
+    }
+    result
+}
+
+async fn answer(State(driver): State<Arc<Driver>>, uri: Uri, body: Bytes) -> Response {
+    match driver.call(uri.path(), &body).await {
+        Some(value) => respond(StatusCode::OK, &value),
+        None => respond(StatusCode::NOT_FOUND, &json!({"Err": format!("no such call: {}", uri.path())})),
+    }
+}
+
+fn respond(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(MEDIA_TYPE));
+    response
+}
+
+/// Made under another name and moved into place when its mode is right, so that it is never open to others.
+async fn bind(socket: &Path) -> Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    if let Some(folder) = socket.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    match UnixStream::connect(socket).await {
+        Ok(_) => {
+            let message = format!("another process serves {}: is a second agent running?", socket.display());
+            return Err(Error::conflict("AddressInUse", message));
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let draft = socket.with_extension("sock.new");
+    match tokio::fs::remove_file(&draft).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&draft)?;
+    tokio::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600)).await?;
+    tokio::fs::rename(&draft, socket).await?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests;
