@@ -1,0 +1,76 @@
+//! The state directory: closed to others, used by one process at a time.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+
+pub struct StateDir {
+    path: PathBuf,
+    /// Held as long as the process runs.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Creates the directory (0700) or closes an existing one, and takes the lock.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot create the state directory {}", path.display()))?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o700))
+            .with_context(|| format!("cannot close the state directory {}", path.display()))?;
+        let lock_file = path.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_file)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                bail!("another sahab uses {}; stop it first, or choose another --state-dir", path.display())
+            }
+            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+        Ok(StateDir { path: path.to_owned(), _lock: lock })
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.file(name).exists()
+    }
+
+    /// Writes a file for the owner only, whole or not at all.
+    pub fn write_private(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        let target = self.file(name);
+        let draft = self.file(&format!(".{name}.new"));
+        let _ = std::fs::remove_file(&draft);
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&draft, &target).with_context(|| format!("cannot write {}", target.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_and_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let state = StateDir::open(&path).unwrap();
+        state.write_private("openrc", "x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&state.file("openrc"))), (0o700, 0o600));
+        assert!(StateDir::open(&path).is_err(), "a second process must not get in");
+        drop(state);
+        StateDir::open(&path).unwrap();
+    }
+}
