@@ -1,0 +1,305 @@
+//! [`LinuxDataplane`]: which worker does what, in which order.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use sahab_contract::{
+    Error, Result,
+    network::{Dataplane, NetworkPlan, Observed, PortKind, PortPlan, RouterPlan},
+};
+use tokio::sync::Mutex as AsyncMutex;
+use uuid::Uuid;
+
+use crate::{
+    bridge, host,
+    model::{Network, Port, Router, invalid, parse_id},
+    names::{self, Owner},
+    netns, network, router,
+    settings::Settings,
+    worker::{Place, Worker},
+};
+
+/// The kernel of this host. Cheap to clone; clones share their workers.
+///
+/// Calls about different networks and routers run in parallel, calls about the same one in order. A caller that stops
+/// waiting does not interrupt what was begun. The caller fetches a plan and applies it under one lock for each network:
+/// a plan that is older than a [`Dataplane::plug`] removes what was plugged.
+#[derive(Clone)]
+pub struct LinuxDataplane {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    /// dockerd's namespace, as the kernel wants it for the other end of a pair.
+    host_namespace: Arc<OwnedFd>,
+    host: Arc<Worker>,
+    /// A slot for each namespace name; its lock covers making and removing the namespace.
+    slots: Mutex<HashMap<String, Slot>>,
+    writes: Arc<AtomicU64>,
+}
+
+type Slot = Arc<AsyncMutex<Option<Arc<Worker>>>>;
+
+impl LinuxDataplane {
+    /// Needs CAP_NET_ADMIN and CAP_SYS_ADMIN, and a tokio runtime. Touches nothing yet.
+    pub async fn new(settings: Settings) -> Result<LinuxDataplane> {
+        let safe = |c: char| c.is_ascii_alphanumeric();
+        if settings.prefix.is_empty() || settings.prefix.len() > 32 || !settings.prefix.chars().all(safe) {
+            return Err(invalid(format!("'{}' cannot be the prefix of a namespace", settings.prefix)));
+        }
+        let path = settings.host_namespace.clone().unwrap_or_else(|| PathBuf::from("/proc/self/ns/net"));
+        let file = File::open(&path).map_err(|error| {
+            Error::unavailable("NamespaceUnavailable", format!("cannot open {}: {error}", path.display()))
+        })?;
+        let writes = Arc::new(AtomicU64::new(0));
+        let host = Worker::start("host".into(), Place::Path(path), Arc::clone(&writes)).await?;
+        let inner = Inner {
+            settings,
+            host_namespace: Arc::new(OwnedFd::from(file)),
+            host: Arc::new(host),
+            slots: Mutex::new(HashMap::new()),
+            writes,
+        };
+        Ok(LinuxDataplane { inner: Arc::new(inner) })
+    }
+
+    /// How often this dataplane has written to the kernel: netlink changes, parameters, nftables transactions.
+    pub fn writes(&self) -> u64 {
+        self.inner.writes.load(Ordering::Relaxed)
+    }
+
+    fn slot(&self, name: &str) -> Slot {
+        let mut slots = self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(name.to_owned()).or_default())
+    }
+
+    /// The worker in the namespace of this name; `None` when there is no such namespace and it is not to be made.
+    async fn worker(&self, name: &str, create: bool) -> Result<Option<Arc<Worker>>> {
+        let slot = self.slot(name);
+        let mut slot = slot.lock().await;
+        let living = netns::find(name);
+        if let Some(worker) = slot.as_ref() {
+            if living == Some(worker.identity) && worker.is_alive() {
+                return Ok(Some(Arc::clone(worker)));
+            }
+            // Somebody removed the namespace behind our back; only our thread still holds it.
+            if let Some(stale) = slot.take() {
+                retire(stale).await;
+            }
+        }
+        if living.is_none() && !create {
+            return Ok(None);
+        }
+        let worker = Worker::start(name.to_owned(), Place::Named, Arc::clone(&self.inner.writes)).await?;
+        Ok(Some(Arc::clone(slot.insert(Arc::new(worker)))))
+    }
+
+    /// Empties a namespace of ours and removes it. Unknown is success.
+    async fn remove_namespace(&self, name: &str) -> Result<()> {
+        // Also brings in a worker for a namespace that an earlier process left, to remove its links in good order.
+        drop(self.worker(name, false).await?);
+        let slot = self.slot(name);
+        {
+            let mut worker = slot.lock().await;
+            if let Some(worker) = worker.take() {
+                retire(worker).await;
+            }
+            let owned = name.to_owned();
+            tokio::task::spawn_blocking(move || netns::remove(&owned)).await??;
+        }
+        // Keep the list of slots from growing: forget one that only the list and we hold.
+        let mut slots = self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::strong_count(&slot) == 2 {
+            slots.remove(name);
+        }
+        Ok(())
+    }
+
+    fn network_namespace(&self, id: &Uuid) -> String {
+        names::network_namespace(&self.inner.settings.prefix, id)
+    }
+    fn router_namespace(&self, id: &Uuid) -> String {
+        names::router_namespace(&self.inner.settings.prefix, id)
+    }
+
+    fn owned(&self) -> Result<Vec<(String, Owner)>> {
+        let prefix = &self.inner.settings.prefix;
+        Ok(netns::list()?
+            .into_iter()
+            .filter_map(|name| names::owner(prefix, &name).map(|owner| (name, owner)))
+            .collect())
+    }
+
+    async fn remove_from_host(&self, id: Uuid) -> Result<()> {
+        let settings = self.inner.settings.clone();
+        self.inner.host.call(async move |host| host::remove(host, id, &settings).await).await
+    }
+
+    async fn prepare_network(&self, network: Network, worker: &Worker) -> Result<()> {
+        let host = Arc::clone(&self.inner.host_namespace);
+        let id = network.id;
+        let first = {
+            let (network, host) = (network.clone(), Arc::clone(&host));
+            worker.call(async move |namespace| network::apply(namespace, network, host).await).await
+        };
+        match first {
+            Err(error) if bridge::is_conflict(&error) => {
+                // The host's end of a namespace that died by other hands is still on its way out.
+                self.inner.host.call(async move |host| bridge::delete(host, &names::host_leg(&id)).await).await?;
+                worker.call(async move |namespace| network::apply(namespace, network, host).await).await
+            }
+            other => other,
+        }
+    }
+}
+
+/// Ends a worker after removing the links of its namespace, whose other ends live in namespaces that stay.
+async fn retire(worker: Arc<Worker>) {
+    if let Err(error) = worker.call(async |namespace| network::dismantle(namespace).await).await {
+        tracing::debug!(%error, "the links of a namespace could not be removed one by one");
+    }
+    if let Some(worker) = Arc::into_inner(worker) {
+        worker.stop().await;
+    }
+}
+
+#[async_trait]
+impl Dataplane for LinuxDataplane {
+    async fn apply_network(&self, plan: &NetworkPlan) -> Result<()> {
+        let network = Network::parse(plan)?;
+        let name = self.network_namespace(&network.id);
+        let Some(worker) = self.worker(&name, true).await? else { return Err(network::not_applied(&network.id)) };
+        let (id, mtu, external) = (network.id, network.mtu, network.external.clone());
+        self.prepare_network(network, &worker).await?;
+        if let Some(external) = external {
+            let settings = self.inner.settings.clone();
+            self.inner.host.call(async move |host| host::apply(host, id, &external, mtu, &settings).await).await?;
+        } else if self.inner.host.call(async move |host| Ok(host.host_tables.contains_key(&id))).await? {
+            self.remove_from_host(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_network(&self, id: &str) -> Result<()> {
+        let id = parse_id(id)?;
+        self.remove_namespace(&self.network_namespace(&id)).await?;
+        self.remove_from_host(id).await
+    }
+
+    async fn apply_router(&self, plan: &RouterPlan) -> Result<()> {
+        let router = Router::parse(plan)?;
+        let name = self.router_namespace(&router.id);
+        let Some(worker) = self.worker(&name, true).await? else {
+            return Err(Error::internal("a router's namespace was not made"));
+        };
+        let missing = {
+            let router = router.clone();
+            worker.call(async move |namespace| router::prepare(namespace, router).await).await?
+        };
+        if !missing.is_empty() {
+            let target = Arc::new(OwnedFd::from(File::open(netns::path(&name))?));
+            for leg in missing {
+                let namespace = self.network_namespace(&leg.network);
+                let network =
+                    self.worker(&namespace, false).await?.ok_or_else(|| network::not_applied(&leg.network))?;
+                let (again, name) = (leg.clone(), leg.name.clone());
+                let fd = Arc::clone(&target);
+                let first = network.call(async move |namespace| router::add_leg(namespace, leg, fd).await).await;
+                match first {
+                    Err(error) if bridge::is_conflict(&error) => {
+                        worker.call(async move |namespace| bridge::delete(namespace, &name).await).await?;
+                        let fd = Arc::clone(&target);
+                        network.call(async move |namespace| router::add_leg(namespace, again, fd).await).await?;
+                    }
+                    other => other?,
+                }
+            }
+        }
+        worker.call(async move |namespace| router::finish(namespace, router).await).await
+    }
+
+    async fn remove_router(&self, id: &str) -> Result<()> {
+        let id = parse_id(id)?;
+        self.remove_namespace(&self.router_namespace(&id)).await
+    }
+
+    async fn plug(&self, network: &NetworkPlan, port: &PortPlan) -> Result<String> {
+        let id = parse_id(&network.id)?;
+        let port = Port::parse(port)?;
+        if port.kind != PortKind::Container {
+            return Err(invalid(format!("port {} is a router's and cannot be plugged", port.id)));
+        }
+        let name = self.network_namespace(&id);
+        let worker = self.worker(&name, false).await?.ok_or_else(|| network::not_applied(&id))?;
+        let end = {
+            let port = port.clone();
+            self.inner.host.call(async move |host| network::find_container_end(host, &port).await).await?
+        };
+        let container_end = names::container_end(&port.id);
+        let host = Arc::clone(&self.inner.host_namespace);
+        let first = {
+            let (port, host) = (port.clone(), Arc::clone(&host));
+            worker.call(async move |namespace| network::plug(namespace, port, end, host).await).await
+        };
+        match first {
+            Err(error) if bridge::is_conflict(&error) => {
+                let stale = container_end.clone();
+                self.inner.host.call(async move |host| bridge::delete(host, &stale).await).await?;
+                worker.call(async move |namespace| network::plug(namespace, port, None, host).await).await?;
+            }
+            other => other?,
+        }
+        Ok(container_end)
+    }
+
+    async fn unplug(&self, network_id: &str, port_id: &str) -> Result<()> {
+        let (id, port) = (parse_id(network_id)?, parse_id(port_id)?);
+        if let Some(worker) = self.worker(&self.network_namespace(&id), false).await?
+            && worker.call(async move |namespace| network::unplug(namespace, port).await).await?
+        {
+            return Ok(());
+        }
+        self.inner.host.call(async move |host| bridge::delete(host, &names::container_end(&port)).await).await
+    }
+
+    async fn observe(&self) -> Result<Observed> {
+        let mut observed = Observed::default();
+        for (name, owner) in self.owned()? {
+            match owner {
+                Owner::Router(id) => observed.routers.push(id.to_string()),
+                Owner::Network(id) => {
+                    observed.networks.push(id.to_string());
+                    let Some(worker) = self.worker(&name, false).await? else { continue };
+                    let ports = worker.call(async |namespace| network::plugged(namespace).await).await?;
+                    observed.ports.extend(ports.into_iter().map(|(port, carrier)| (id.to_string(), port, carrier)));
+                }
+            }
+        }
+        Ok(observed)
+    }
+
+    async fn purge(&self) -> Result<()> {
+        for (name, owner) in self.owned()? {
+            self.remove_namespace(&name).await?;
+            if let Owner::Network(id) = owner {
+                self.remove_from_host(id).await?;
+            }
+        }
+        // Tables whose namespace went by other hands.
+        let prefix = self.inner.settings.prefix.clone();
+        for id in self.inner.host.call(async move |host| host::tables_of(host, &prefix).await).await? {
+            self.remove_from_host(id).await?;
+        }
+        Ok(())
+    }
+}
