@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use indexmap::IndexMap;
 use sahab_contract::Result;
 
-use super::{BoundTemplate, Expression, Files, Map, ResourceFacade, Version, yaml};
+use super::{BoundTemplate, Expression, Files, Map, ResourceFacade, Version, expression::Function, sections, yaml};
 use crate::parameters::{ParameterSchema, Parameters};
 
 /// What happens to the physical object when its resource goes away.
@@ -15,6 +15,17 @@ pub enum DeletionPolicy {
     Delete,
     Retain,
     Snapshot,
+}
+
+impl DeletionPolicy {
+    /// The upstream name (`Delete`, `Retain`, `Snapshot`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeletionPolicy::Delete => "Delete",
+            DeletionPolicy::Retain => "Retain",
+            DeletionPolicy::Snapshot => "Snapshot",
+        }
+    }
 }
 
 /// One entry of `resources`.
@@ -58,6 +69,8 @@ pub struct Template {
     pub(super) description: Option<String>,
     pub(super) parameters: IndexMap<String, ParameterSchema>,
     pub(super) parameter_groups: Vec<ParameterGroup>,
+    /// CloudFormation's `Mappings`.
+    pub(super) mappings: Map,
     pub(super) conditions: IndexMap<String, Expression>,
     pub(super) resources: IndexMap<String, ResourceDefinition>,
     pub(super) outputs: IndexMap<String, OutputDefinition>,
@@ -71,8 +84,16 @@ impl Template {
 
     /// Reads an already decoded template, e.g. the body of a request or a row of the database.
     pub fn from_map(source: Map) -> Result<Template> {
-        let _ = source;
-        Err(sahab_contract::Error::internal("not yet written"))
+        sections::read(source)
+    }
+
+    /// Reads what a request carries: an object, or text. Anything else is refused.
+    pub fn from_value(value: &super::Value) -> Result<Template> {
+        match value {
+            super::Value::String(text) => Template::parse(text),
+            super::Value::Object(map) => Template::from_map(map.clone()),
+            _ => Err(super::error::bad_request("The Template must be a JSON or YAML document.")),
+        }
     }
 
     pub fn version(&self) -> Version {
@@ -99,14 +120,24 @@ impl Template {
     pub fn outputs(&self) -> &IndexMap<String, OutputDefinition> {
         &self.outputs
     }
-    /// Every file name in a `get_file`, wherever it can be told without resolving.
+
+    /// Every file name in a `get_file` that can be told without resolving.
     pub fn file_names(&self) -> BTreeSet<String> {
-        BTreeSet::new()
+        let mut names = BTreeSet::new();
+        for resource in self.resources.values() {
+            let sections = [&resource.properties, &resource.metadata, &resource.update_policy];
+            sections.into_iter().flatten().for_each(|section| collect_files(section, &mut names));
+        }
+        self.outputs.values().for_each(|output| collect_files(&output.value, &mut names));
+        names
     }
 
     /// Decides the conditions and joins everything that is constant during one operation.
     ///
     /// `facade` is the parent resource when this is a nested template.
+    ///
+    /// # Errors
+    /// Conditions that resources use and that cannot be decided, and names used for both a parameter and a resource.
     pub fn bind(
         self: &Arc<Self>,
         parameters: Parameters,
@@ -114,5 +145,19 @@ impl Template {
         facade: Option<ResourceFacade>,
     ) -> Result<BoundTemplate> {
         BoundTemplate::new(self.clone(), parameters, files, facade)
+    }
+}
+
+fn collect_files(expression: &Expression, names: &mut BTreeSet<String>) {
+    match expression {
+        Expression::Literal(_) => {}
+        Expression::List(items) => items.iter().for_each(|item| collect_files(item, names)),
+        Expression::Map(entries) => entries.values().for_each(|item| collect_files(item, names)),
+        Expression::Call(call) => {
+            if let (Function::GetFile, Some(name)) = (call.function, call.arguments.as_str()) {
+                names.insert(name.to_owned());
+            }
+            collect_files(&call.arguments, names);
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! The order of work: which resource needs which.
 
+use std::collections::{HashSet, VecDeque};
+
 use indexmap::{IndexMap, IndexSet};
-use sahab_contract::Result;
+use sahab_contract::{Error, Result};
+
+/// How many nodes of a cycle its error names.
+const MAX_CYCLE_NODES: usize = 20;
 
 /// A dependency graph over names, in the template's order. An edge goes from the requirer to what it requires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,8 +65,42 @@ impl Graph {
     /// `CircularDependencyException` naming the nodes left over; `describe` gives a node's text
     /// (upstream: `TestResource "a"`).
     pub fn order(&self, describe: &dyn Fn(&str) -> String) -> Result<Vec<String>> {
-        let _ = describe;
-        Err(sahab_contract::Error::internal("not yet written"))
+        let mut open: Vec<usize> = self.requires.values().map(IndexSet::len).collect();
+        let mut ready: VecDeque<usize> = (0..open.len()).filter(|node| open[*node] == 0).collect();
+        let mut order = Vec::with_capacity(open.len());
+        while let Some(node) = ready.pop_front() {
+            let Some((name, dependants)) = self.required_by.get_index(node) else { continue };
+            order.push(name.clone());
+            for dependant in dependants {
+                let Some(dependant) = self.requires.get_index_of(dependant) else { continue };
+                open[dependant] -= 1;
+                if open[dependant] == 0 {
+                    ready.push_back(dependant);
+                }
+            }
+        }
+        if order.len() == self.requires.len() { Ok(order) } else { Err(self.cycle_error(&order, describe)) }
+    }
+
+    /// Upstream prints the nodes that could not be ordered, each with what it still waits for.
+    fn cycle_error(&self, ordered: &[String], describe: &dyn Fn(&str) -> String) -> Error {
+        let ordered: HashSet<&str> = ordered.iter().map(String::as_str).collect();
+        let left = |name: &&String| !ordered.contains(name.as_str());
+        let mut nodes: Vec<String> = Vec::new();
+        let mut hidden = 0;
+        for (name, requires) in self.requires.iter().filter(|(name, _)| left(name)) {
+            if nodes.len() == MAX_CYCLE_NODES {
+                hidden += 1;
+                continue;
+            }
+            let waits: Vec<String> =
+                requires.iter().filter(left).take(MAX_CYCLE_NODES).map(|name| describe(name)).collect();
+            nodes.push(format!("{}: {{{}}}", describe(name), waits.join(", ")));
+        }
+        if hidden > 0 {
+            nodes.push(format!("… and {hidden} more"));
+        }
+        Error::invalid("CircularDependencyException", format!("Circular Dependency Found: {{{}}}", nodes.join(", ")))
     }
 
     /// The nodes, dependants first.
@@ -69,5 +108,41 @@ impl Graph {
         let mut order = self.order(describe)?;
         order.reverse();
         Ok(order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(edges: &[(&str, &str)]) -> Graph {
+        let mut graph = Graph::default();
+        edges.iter().for_each(|(requirer, required)| graph.add_edge(requirer, required));
+        graph
+    }
+
+    fn quoted(name: &str) -> String {
+        format!("TestResource \"{name}\"")
+    }
+
+    #[test]
+    fn dependencies_come_first_and_last_in_reverse() {
+        let graph = graph(&[("wordpress", "db"), ("wordpress", "secgroup"), ("db", "secgroup")]);
+        assert_eq!(graph.order(&quoted).unwrap(), ["secgroup", "db", "wordpress"]);
+        assert_eq!(graph.reverse_order(&quoted).unwrap(), ["wordpress", "db", "secgroup"]);
+        assert_eq!(graph.required_by("secgroup").collect::<Vec<_>>(), ["wordpress", "db"]);
+        assert_eq!(graph.requires("db").collect::<Vec<_>>(), ["secgroup"]);
+        assert_eq!(graph.len(), 3);
+    }
+
+    #[test]
+    fn a_cycle_names_its_nodes_only() {
+        let error = graph(&[("a", "b"), ("b", "a"), ("a", "c")]).order(&quoted).unwrap_err();
+        assert_eq!(error.code(), "CircularDependencyException");
+        assert_eq!(
+            error.message(),
+            r#"Circular Dependency Found: {TestResource "a": {TestResource "b"}, TestResource "b": {TestResource "a"}}"#
+        );
+        assert!(graph(&[("a", "a")]).order(&quoted).is_err());
     }
 }

@@ -15,12 +15,14 @@
 //! upstream's type and text. A value that cannot be known yet is [`Resolved::Unknown`], never a made-up value.
 
 mod bound;
+mod conditions;
 mod definition;
 pub mod error;
 pub mod expression;
 mod graph;
 pub mod python;
 mod references;
+mod sections;
 mod version;
 pub mod yaml;
 

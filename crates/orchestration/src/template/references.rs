@@ -33,6 +33,15 @@ impl References {
     }
 }
 
+impl Extend<References> for References {
+    fn extend<T: IntoIterator<Item = References>>(&mut self, others: T) {
+        for other in others {
+            self.ids.extend(other.ids);
+            self.attributes.extend(other.attributes);
+        }
+    }
+}
+
 /// No resource exists yet: every answer is [`Lookup::Unknown`]. For validation and preview.
 pub struct NoResources;
 

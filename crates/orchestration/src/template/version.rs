@@ -108,7 +108,6 @@ impl Version {
 
     /// The functions a template of this version may call, for the API's listing.
     pub fn functions(self, with_condition_functions: bool) -> Vec<FunctionDescription> {
-        let _ = with_condition_functions;
-        Vec::new()
+        super::expression::describe(self, with_condition_functions)
     }
 }

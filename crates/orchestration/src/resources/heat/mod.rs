@@ -1,0 +1,19 @@
+//! `OS::Heat::*`: types that need no other service, groups, and stacks as resources.
+
+mod none;
+mod random_string;
+mod resource_group;
+mod stack;
+mod test_resource;
+mod value;
+
+use super::Types;
+
+pub fn register(types: &mut Types) {
+    types.add(none::NoneType::new());
+    types.add(random_string::RandomString::new());
+    types.add(resource_group::ResourceGroup::new());
+    types.add(stack::Stack::new());
+    types.add(test_resource::TestResource::new());
+    types.add(value::ValueType::new());
+}
