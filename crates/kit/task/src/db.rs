@@ -99,6 +99,10 @@ pub async fn cancel(connection: &impl ConnectionTrait, key: &str) -> Result<()> 
     Ok(())
 }
 
+pub async fn is_cancelled(connection: &impl ConnectionTrait, id: i64) -> Result<bool> {
+    Ok(Entity::find_by_id(id).one(connection).await?.is_some_and(|row| row.cancelled))
+}
+
 pub async fn save(connection: &impl ConnectionTrait, row: &Model) -> Result<()> {
     // `cancelled` is written by others: leave it alone.
     let change = ActiveModel {

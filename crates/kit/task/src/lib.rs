@@ -70,6 +70,11 @@ pub trait Handler: Send + Sync {
     fn max_attempts(&self) -> u32 {
         5
     }
+    /// Whether a running task of this kind takes one of the [`Settings::parallel`] places. A kind that mostly waits for
+    /// tasks of others (a stack for its containers) must not: enough of them would starve what they wait for.
+    fn takes_a_place(&self) -> bool {
+        true
+    }
 }
 
 pub type Handlers = Vec<Arc<dyn Handler>>;

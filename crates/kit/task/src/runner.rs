@@ -49,10 +49,17 @@ struct Inner {
     settings: Settings,
     handlers: OnceLock<HashMap<&'static str, Arc<dyn Handler>>>,
     wake: Notify,
-    /// Keys being worked on, with the switch that interrupts the current step.
-    busy: Mutex<HashMap<String, watch::Sender<bool>>>,
+    /// Keys being worked on.
+    busy: Mutex<HashMap<String, Running>>,
     idle: watch::Sender<u64>,
     chaos: Mutex<Chaos>,
+}
+
+/// A task being executed.
+struct Running {
+    /// Interrupts the current step.
+    switch: watch::Sender<bool>,
+    takes_a_place: bool,
 }
 
 impl Queue {
@@ -88,8 +95,8 @@ impl Queue {
 
     /// Interrupts the step that runs for the key, after [`Queue::cancel`] was committed.
     pub fn nudge_cancel(&self, key: &str) {
-        if let Some(switch) = self.busy().get(key) {
-            switch.send_replace(true);
+        if let Some(running) = self.busy().get(key) {
+            running.switch.send_replace(true);
         }
         self.nudge();
     }
@@ -136,7 +143,7 @@ impl Queue {
         tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| Err(Error::internal("tasks did not finish in time")))
     }
 
-    fn busy(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<bool>>> {
+    fn busy(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         lock(&self.inner.busy)
     }
 
@@ -144,8 +151,11 @@ impl Queue {
     async fn start_ready(&self) -> Result<Duration> {
         let heads = db::heads(self.inner.database.read()).await?;
         let mut pause = self.inner.settings.idle;
-        let running: HashSet<String> = self.busy().keys().cloned().collect();
-        let mut free = self.inner.settings.parallel.saturating_sub(running.len());
+        let (running, taken): (HashSet<String>, usize) = {
+            let busy = self.busy();
+            (busy.keys().cloned().collect(), busy.values().filter(|running| running.takes_a_place).count())
+        };
+        let mut free = self.inner.settings.parallel.saturating_sub(taken);
         for row in heads {
             if running.contains(&row.task_key) {
                 continue;
@@ -155,12 +165,16 @@ impl Queue {
                 pause = pause.min(wait.to_std().unwrap_or_default() + Duration::from_millis(1));
                 continue;
             }
-            if free == 0 {
-                break;
+            let handler = self.inner.handlers.get().and_then(|all| all.get(row.kind.as_str()));
+            let takes_a_place = handler.is_none_or(|handler| handler.takes_a_place());
+            if takes_a_place {
+                if free == 0 {
+                    continue;
+                }
+                free -= 1;
             }
-            free -= 1;
             let (switch, interrupt) = watch::channel(row.cancelled);
-            self.busy().insert(row.task_key.clone(), switch);
+            self.busy().insert(row.task_key.clone(), Running { switch, takes_a_place });
             let queue = self.clone();
             tokio::spawn(async move {
                 let key = row.task_key.clone();
@@ -184,8 +198,14 @@ impl Queue {
         let steps = handler.steps();
         loop {
             let going_back = row.error.is_some();
-            if !going_back && (*interrupt.borrow() || row.cancelled) {
-                row.cancelled = true;
+            if !going_back && !row.cancelled && *interrupt.borrow() {
+                // The nudge may have been meant for the task before this one: only the row decides.
+                row.cancelled = db::is_cancelled(self.inner.database.read(), row.id).await?;
+                if !row.cancelled && let Some(running) = self.busy().get(&row.task_key) {
+                    running.switch.send_replace(false);
+                }
+            }
+            if !going_back && row.cancelled {
                 self.turn_back(&mut row, Error::conflict("Cancelled", "the operation was cancelled"), steps.len())
                     .await?;
                 continue;
