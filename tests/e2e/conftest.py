@@ -1,0 +1,153 @@
+"""Fixtures: one cloud for the whole run, its users, and the check that every file of tests leaves nothing behind.
+
+Started by tests/run.sh inside tests/sandbox.sh: its own network, processes and Docker, with an outside world to talk to.
+"""
+import os
+import pathlib
+import time
+
+import pytest
+
+from support import host, wait
+from support.cloud import Cloud
+from support.containers import Containers
+from support.networks import Networks
+from support.outside import Outside
+from support.stacks import Stacks
+
+# The main job first: when it fails, little else matters. What kills and restarts the cloud comes last.
+ORDER = ["test_images", "test_main_job", "test_identity", "test_network", "test_container", "test_orchestration",
+         "test_dataplane", "test_security", "test_docker_restart", "test_crash", "test_lifecycle",
+         "test_purge"]
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem
+        return ORDER.index(name) if name in ORDER else len(ORDER)
+    items.sort(key=place)
+
+
+def pytest_report_header():
+    return f"program: {os.environ.get('SAHAB_PROGRAM', '(none)')}, sandbox: {os.environ.get('SAHAB_SANDBOX', '(none)')}"
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory):
+    return pathlib.Path(os.environ.get("SAHAB_SANDBOX") or tmp_path_factory.mktemp("sahab"))
+
+
+@pytest.fixture(scope="session")
+def untouched():
+    """The machine before any cloud was started on it."""
+    return host.snapshot()
+
+
+@pytest.fixture(scope="session")
+def cloud(scratch, untouched):
+    cloud = Cloud(scratch / "cloud")
+    cloud.start()
+    yield cloud
+    cloud.stop()
+    done = cloud.command("purge", "--yes")
+    assert done.returncode == 0, done.stderr
+    left = host.difference(untouched, host.snapshot())
+    assert not left, "left after purge:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="session")
+def rested(cloud):
+    """The machine right after the first start: the example networks and nothing else."""
+    def settled():
+        first = host.snapshot()
+        time.sleep(0.5)
+        return first if host.snapshot() == first else None
+    return wait.until(settled, 30, what="a machine at rest after the first start")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(request):
+    """After each file of tests the machine is as it was after the first start."""
+    if request.module.__name__ in ("test_images", "test_purge"):
+        yield
+        return
+    rested = request.getfixturevalue("rested")
+    cloud = request.getfixturevalue("cloud")
+    yield
+    assert cloud.alive(), "the program ended during these tests:\n" + cloud.log_tail()
+    left = None
+
+    def clean():
+        nonlocal left
+        left = host.difference(rested, host.snapshot())
+        return not left
+    try:
+        wait.until(clean, 30, 0.5)
+    except AssertionError:
+        pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def admin(cloud):
+    return cloud.account("admin")
+
+
+@pytest.fixture(scope="session")
+def demo(cloud):
+    return cloud.account("demo")
+
+
+@pytest.fixture
+def tenant(admin):
+    """A user with a project of its own, gone after the test."""
+    account = admin.new_project()
+    yield account
+    admin.drop_project(account)
+
+
+@pytest.fixture
+def other(admin):
+    """A second such user."""
+    account = admin.new_project()
+    yield account
+    admin.drop_project(account)
+
+
+def using(kind):
+    def fixture(request):
+        made = []
+
+        def of(account):
+            helper = kind(account)
+            made.append(helper)
+            return helper
+        yield of
+        for helper in reversed(made):
+            helper.clean()
+    return fixture
+
+
+# Each gives a function of an account: containers(demo).run(...). Networks are removed after what stands on them.
+networks_of = pytest.fixture(using(Networks), name="networks_of")
+
+
+@pytest.fixture(name="containers_of")
+def containers_of(networks_of):
+    yield from using(Containers)(None)
+
+
+@pytest.fixture(name="stacks_of")
+def stacks_of(networks_of):
+    yield from using(Stacks)(None)
+
+
+@pytest.fixture
+def demo_containers(containers_of, demo):
+    return containers_of(demo)
+
+
+@pytest.fixture(scope="session")
+def outside():
+    server = Outside()
+    yield server
+    server.stop()

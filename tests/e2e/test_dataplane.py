@@ -1,0 +1,273 @@
+"""Real packets: who reaches whom, by which address and name, and what the kernel refuses."""
+import ipaddress
+import subprocess
+
+import pytest
+
+from support import host, outside as world, wait
+from support.accounts import unique
+
+TCP = {"protocol": "tcp", "port_range_min": 1, "port_range_max": 65535}
+PING = {"protocol": "icmp"}
+LISTEN = "nc -lk -p 7000 -e echo served"
+
+
+@pytest.fixture
+def lab(tenant, networks_of, containers_of):
+    """A tenant's network with both families behind a router to ext-net, and its containers."""
+    class Lab:
+        def __init__(self):
+            self.account = tenant
+            self.networks, self.containers = networks_of(tenant), containers_of(tenant)
+            self.external = self.networks.named("ext-net")
+            self.network, self.subnet = self.networks.network("10.60.0.0/24", "fd00:60::/64")
+
+        def route(self):
+            return self.networks.router(self.subnet, external=self.external)
+
+        def group(self, *rules):
+            return self.networks.group(*rules)
+
+        def run(self, group=None, network=None, script=None, **fields):
+            if group:
+                fields["security_groups"] = [group["id"]]
+            if script:
+                fields["command"] = ["sh", "-c", script]
+            return self.containers.run(nets=[{"network": (network or self.network)["id"]}], **fields)
+
+        def ping(self, source, address, count=2):
+            family = "-6" if ":" in address else "-4"
+            return self.containers.execute(source["uuid"], f"ping {family} -c {count} -W 1 {address}")[0] == 0
+
+        def asks(self, source, address, port=7000):
+            """What a TCP connection gets back; empty when there is none."""
+            return self.containers.shell(source["uuid"], f"echo | nc -w 2 {address} {port}")[1].strip()
+
+        def address(self, container, version=4):
+            return self.containers.address(container, version)
+    return Lab()
+
+
+# ---- one network ----
+
+def test_members_of_the_default_group_reach_each_other_in_both_families(lab):
+    one, two = lab.run(), lab.run()
+    for version in (4, 6):
+        assert lab.ping(one, lab.address(two, version))
+    assert not host.reachable(lab.address(two)), "a tenant's network must not be reachable from the host"
+
+
+def test_names_resolve_inside_a_network(lab):
+    name = unique("namesake")
+    one, two = lab.run(), lab.run(name=name)
+    assert lab.ping(one, name)
+    assert lab.address(two) in lab.containers.execute(one["uuid"], f"ping -c 1 {name}")[1]
+
+
+def test_mac_and_mtu_are_those_of_the_port(lab):
+    one = lab.run()
+    port = lab.account.network.get(f"/v2.0/ports/{lab.containers.port(one)}")["port"]
+    mtu = lab.account.network.get(f"/v2.0/networks/{lab.network['id']}")["network"]["mtu"]
+    link = lab.containers.shell(one["uuid"], "ip -o link show eth0")[1]
+    assert port["mac_address"] in link and f"mtu {mtu} " in link
+
+
+def test_two_tenants_use_the_same_addresses(lab, other, networks_of, containers_of):
+    """The same range, even the same address, in two projects: each meets only its own."""
+    theirs, their_containers = networks_of(other), containers_of(other)
+    network, _ = theirs.network("10.60.0.0/24")
+    fixed = {"v4-fixed-ip": "10.60.0.50"}
+    mine = lab.containers.run(nets=[{"network": lab.network["id"], **fixed}], command=["sh", "-c", "nc -lk -p 7000 -e echo mine"])
+    their = their_containers.run(nets=[{"network": network["id"], **fixed}], command=["sh", "-c", "nc -lk -p 7000 -e echo theirs"])
+    assert lab.address(mine) == their_containers.address(their) == "10.60.0.50"
+    near = lab.run()
+    assert wait.until(lambda: lab.asks(near, "10.60.0.50"), 10) == "mine"
+
+
+# ---- security groups ----
+
+def test_nothing_comes_in_without_a_rule(lab):
+    closed, client = lab.group(), lab.run()
+    server = lab.run(closed, script=LISTEN)
+    for version in (4, 6):
+        assert not lab.ping(client, lab.address(server, version), count=1)
+    assert lab.asks(client, lab.address(server)) == ""
+
+
+def test_rules_open_what_they_say_at_once(lab):
+    group, client = lab.group(), lab.run()
+    server = lab.run(group, script=f"{LISTEN} & nc -lk -p 7001 -e echo other")
+    address = lab.address(server)
+    rule = lab.networks.rule(group, protocol="tcp", port_range_min=7000, port_range_max=7000)
+    assert wait.until(lambda: lab.asks(client, address), 10) == "served"
+    assert lab.asks(client, address, 7001) == "" and not lab.ping(client, address, count=1)
+    lab.account.network.delete(f"/v2.0/security-group-rules/{rule['id']}")
+    wait.until(lambda: lab.asks(client, address) == "", 10)
+
+
+def test_rules_for_a_prefix_and_for_a_group(lab):
+    friends = lab.group()
+    friend, stranger = lab.run(friends), lab.run()
+    group = lab.group({**TCP, "remote_group_id": friends["id"]},
+                      {**PING, "remote_ip_prefix": lab.address(stranger) + "/32"})
+    server = lab.run(group, script=LISTEN)
+    address = lab.address(server)
+    assert wait.until(lambda: lab.asks(friend, address), 10) == "served" and lab.asks(stranger, address) == ""
+    assert lab.ping(stranger, address) and not lab.ping(friend, address, count=1)
+    late = lab.run(friends)
+    assert wait.until(lambda: lab.asks(late, address), 10) == "served", "a new member of the remote group is let in"
+
+
+def test_taking_a_permission_away_ends_established_flows(lab):
+    group, client = lab.group(), lab.run()
+    rule = lab.networks.rule(group, protocol="tcp", port_range_min=7000, port_range_max=7000)
+    server = lab.run(group, script="while true; do nc -l -p 7000 -e sh -c \"while sleep 0.2; do date +%s%N; done\"; done")
+    lab.containers.shell(client["uuid"], f"(nc {lab.address(server)} 7000 > /tmp/flow; echo) >/dev/null 2>&1 &")
+
+    def received():
+        return int(lab.containers.shell(client["uuid"], "wc -c < /tmp/flow")[1] or 0)
+    wait.until(lambda: received() > 100, 20, what="data on the flow")
+    lab.account.network.delete(f"/v2.0/security-group-rules/{rule['id']}")
+
+    def stalled():
+        before = received()
+        lab.containers.shell(client["uuid"], "sleep 2")
+        return received() == before
+    wait.until(stalled, 20, what="the end of the established flow")
+
+
+def test_a_port_of_its_own_direction_only(lab):
+    """Without egress rules a container reaches nobody, though the other side lets all in."""
+    group = lab.group()
+    for rule in lab.account.network.get(f"/v2.0/security-groups/{group['id']}")["security_group"]["security_group_rules"]:
+        lab.account.network.delete(f"/v2.0/security-group-rules/{rule['id']}")
+    target = lab.run(lab.group(PING))
+    assert not lab.ping(lab.run(group), lab.address(target), count=1)
+    assert lab.ping(lab.run(), lab.address(target))
+
+
+# ---- routers, SNAT, floating IPs ----
+
+def test_out_through_the_router(lab, outside):
+    """Behind a router a container reaches the outside world; the world sees the machine's own address, not the tenant's."""
+    one = lab.run()
+    assert lab.containers.shell(one["uuid"], f"wget -q -T 2 -O - {outside.url}")[0] != 0
+    lab.route()
+
+    def answer():
+        return lab.containers.shell(one["uuid"], f"wget -q -T 3 -O - {outside.url}")[1]
+    assert wait.until(answer, 20) == f"from {world.UPLINK}"
+
+
+def test_between_two_networks_of_one_router(lab):
+    second, subnet = lab.networks.network("10.61.0.0/24")
+    router = lab.route()
+    lab.account.network.put(f"/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
+    try:
+        open_to_all = lab.group(PING)
+        one, two = lab.run(open_to_all), lab.run(open_to_all, network=second)
+        wait.until(lambda: lab.ping(one, lab.address(two)), 20)
+    finally:
+        lab.containers.clean()
+        lab.account.network.put(f"/v2.0/routers/{router['id']}/remove_router_interface", {"subnet_id": subnet["id"]})
+
+
+def test_floating_ip_in_and_out(lab, outside):
+    lab.route()
+    server = lab.run(lab.group(PING, TCP), script=LISTEN)
+    floating = lab.networks.floating_ip(lab.external, lab.containers.port(server))
+    address = floating["floating_ip_address"]
+    wait.until(lambda: host.reachable(address, 7000), 20)
+    assert host.reachable(address)
+    path = f"/v2.0/floatingips/{floating['id']}"
+    assert wait.until(lambda: lab.account.network.get(path)["floatingip"]["status"] == "ACTIVE", 10)
+    lab.account.network.put(path, {"floatingip": {"port_id": None}})
+    wait.until(lambda: not host.reachable(address, 7000, 1), 15)
+
+
+def test_a_floating_ip_moves_to_another_container(lab):
+    lab.route()
+    group = lab.group(TCP)
+    one = lab.run(group, script="nc -lk -p 7000 -e echo one")
+    two = lab.run(group, script="nc -lk -p 7000 -e echo two")
+    floating = lab.networks.floating_ip(lab.external, lab.containers.port(one))
+
+    def served():
+        done = subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/{floating['floating_ip_address']}/7000; cat <&3"],
+                              capture_output=True, text=True, timeout=5)
+        return done.stdout.strip()
+    wait.until(lambda: served() == "one", 20)
+    lab.account.network.put(f"/v2.0/floatingips/{floating['id']}", {"floatingip": {"port_id": lab.containers.port(two)}})
+    wait.until(lambda: served() == "two", 20)
+
+
+def test_a_container_on_ext_net_is_reached_and_reaches_out(demo_containers, demo, networks_of, outside):
+    group = networks_of(demo).group(PING, TCP)
+    shown = demo_containers.run(security_groups=[group["id"]], command=["sh", "-c", LISTEN])
+    wait.until(lambda: host.reachable(demo_containers.address(shown), 7000), 20)
+    assert demo_containers.shell(shown["uuid"], f"wget -q -T 3 -O - {outside.url}")[1] == f"from {world.UPLINK}"
+    demo_containers.clean()
+
+
+# ---- anti-spoofing ----
+
+def test_spoofed_addresses_do_not_leave_the_port(lab):
+    """From inside a container with all the rights Docker gives: a false source address, MAC, or ARP answer goes nowhere."""
+    group = lab.group(PING)
+    liar, witness = lab.run(group), lab.run(group)
+    uuid, target = liar["uuid"], lab.address(witness)
+    assert lab.ping(liar, target)
+    inside = ["nsenter", "-t", str(host.inspect(uuid)["State"]["Pid"]), "-n"]
+    # Its own address replaced by a neighbour's: no answer, and the neighbour is not disturbed.
+    free = str(ipaddress.ip_address(target) + 20)
+    host.run(*inside, "ip", "address", "add", f"{free}/24", "dev", "eth0")
+    assert host.run(*inside, "ping", "-c", "1", "-W", "1", "-I", free, target, check=False).count(" 0 received")
+    host.run(*inside, "ip", "address", "del", f"{free}/24", "dev", "eth0")
+    assert lab.ping(liar, target)
+    # Another MAC address.
+    own = host.run(*inside, "cat", "/sys/class/net/eth0/address", check=False).strip()
+    host.run(*inside, "ip", "link", "set", "eth0", "address", "fa:16:3e:00:de:ad")
+    assert not lab.ping(liar, target, count=1)
+    port = lab.account.network.get(f"/v2.0/ports/{lab.containers.port(liar)}")["port"]
+    host.run(*inside, "ip", "link", "set", "eth0", "address", port["mac_address"])
+    wait.until(lambda: lab.ping(liar, target), 20)
+    assert own != "fa:16:3e:00:de:ad"
+
+
+# ---- Docker's own command on a tenant's network ----
+
+def test_docker_run_joins_a_tenant_network(lab):
+    """docker network create -d sahab and docker run on the host: the driver hands out a port's address."""
+    near = lab.run()
+    name = unique("joined")
+    host.docker("network", "create", "-d", "sahab", "--ipam-driver", "null", "-o", f"sahab.network={lab.network['id']}", name)
+    container = ""
+    try:
+        container = host.docker("run", "-d", "--network", name, "cirros:latest", "sleep", "1000")
+        text = host.docker("exec", container, "ip", "-4", "-o", "address", "show", "eth0")
+        address = text.split()[3].split("/")[0]
+        assert ipaddress.ip_address(address) in ipaddress.ip_network("10.60.0.0/24")
+        host.docker("exec", container, "ping", "-c", "2", lab.address(near))
+    finally:
+        if container:
+            host.docker("rm", "-f", container)
+        host.docker("network", "rm", name)
+
+    def no_ports():
+        ports = lab.account.network.get(f"/v2.0/ports?network_id={lab.network['id']}")["ports"]
+        return [row["id"] for row in ports if row["device_id"] not in ("", near["uuid"])] == []
+    wait.until(no_ports, 20, what="removal of the port that docker run took")
+
+
+def test_forty_cycles_leave_nothing(lab):
+    """The leak check after this file compares Docker, namespaces, links and rules with the state after the first start."""
+    for _ in range(10):
+        made = [lab.containers.create(nets=[{"network": lab.network["id"]}])["uuid"] for _ in range(4)]
+        for uuid in made:
+            lab.containers.wait(uuid, "Running")
+        for uuid in made:
+            lab.containers.api.delete(f"/v1/containers/{uuid}?stop=true", expect=(204, 202))
+        for uuid in made:
+            lab.containers.gone(uuid)
+    ports = lab.account.network.get(f"/v2.0/ports?network_id={lab.network['id']}&device_owner=compute:kuryr")["ports"]
+    assert ports == []
