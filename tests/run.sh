@@ -78,6 +78,16 @@ e2e() {
     $((${failed:-0} + ${errors:-0})) "$rc" "end-to-end tests"
 }
 
+# The listed tests of upstream's suites, the quick ones: see conformance/run.sh.
+conformance() {
+  local log rc=0
+  if ! compgen -G 'conformance/passing/*.txt' >/dev/null; then return 0; fi
+  log=$(mktemp)
+  conformance/run.sh -f | tee "$log" || rc=$?
+  count_from "$log" "$(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$log" | tail -n1)" \
+    "$(sed -n 's/.* \([0-9]*\) failed, .*/\1/p' "$log" | tail -n1)" "$rc" "conformance"
+}
+
 report() {
   local name
   for name in "${FAILURES[@]}"; do say "failed: $name"; done
@@ -89,7 +99,7 @@ setup/rust.sh
 setup/packages.sh build
 case ${1:-all} in
   all)
-    STEP_TOTAL=4
+    STEP_TOTAL=5
     step "Format, lint, arrows, licences"
     part lint tests/lint.sh
     step "Unit tests"
@@ -98,6 +108,8 @@ case ${1:-all} in
     if build_program; then
       step "End-to-end tests"
       e2e -m "not slow" tests/e2e
+      step "Upstream's tests that are known to pass"
+      conformance
     else
       count 0 1
       FAILURES+=("build")
@@ -105,6 +117,7 @@ case ${1:-all} in
     ;;
   lint) part lint tests/lint.sh ;;
   unit) unit ;;
+  conformance) build_program && conformance ;;
   e2e)
     shift
     build_program
