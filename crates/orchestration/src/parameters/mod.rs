@@ -8,7 +8,9 @@ mod schema;
 mod values;
 mod view;
 
+pub(crate) use constraint::ValueKind;
 pub use constraint::{Constraint, ConstraintKind, CustomCheck};
+pub(crate) use schema::split_list;
 pub use schema::{ParameterKind, ParameterSchema};
 pub use values::{Parameters, PseudoParameters};
 pub use view::validate_parameters;

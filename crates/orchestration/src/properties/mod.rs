@@ -3,16 +3,25 @@
 //!
 //! Declare a schema in builder style:
 //! ```ignore
-//! PropertySchema::string("The image's name").required()
-//! PropertySchema::list("Networks").updatable().of(PropertySchema::map("One").with([("network", PropertySchema::string("…").custom("neutron.network"))]))
+//! let network = PropertySchema::string("Name or id.").custom("neutron.network");
+//! PropertySchemas::from([
+//!     ("image".into(), PropertySchema::string("The image's name.").required()),
+//!     ("networks".into(), PropertySchema::list("Networks.").updatable()
+//!         .of(PropertySchema::map("One network.").with([("network", network)]))),
+//!     ("network_id".into(), PropertySchema::string("Old name.").alias_of("network")),
+//! ])
 //! ```
+//! A property is replace-on-change unless it is `updatable()`.
 
+mod convert;
 mod diff;
+mod nested;
 mod resolve;
 mod schema;
 mod view;
 
 pub use diff::{PropertyChange, PropertyDiff};
+pub use nested::{check_facade, nested_parameters, nested_schemas};
 pub use resolve::{ResolvedProperties, resolve};
 pub use schema::{
     AttributeSchema, AttributeSchemas, PropertyKind, PropertySchema, PropertySchemas, Schema, SupportStatus, Text,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use serde_json::{Number, Value};
 
-use crate::parameters::{Constraint, ConstraintKind};
+use crate::parameters::{Constraint, ConstraintKind, ValueKind};
 
 /// Static for the built-in types, owned for nested templates.
 pub type Text = Cow<'static, str>;
@@ -24,6 +24,46 @@ pub enum PropertyKind {
     List,
     Map,
     Any,
+}
+
+impl PropertyKind {
+    /// The name the API shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            PropertyKind::String => "string",
+            PropertyKind::Integer => "integer",
+            PropertyKind::Number => "number",
+            PropertyKind::Boolean => "boolean",
+            PropertyKind::List => "list",
+            PropertyKind::Map => "map",
+            PropertyKind::Any => "any",
+        }
+    }
+
+    /// The name upstream's texts show.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            PropertyKind::String => "String",
+            PropertyKind::Integer => "Integer",
+            PropertyKind::Number => "Number",
+            PropertyKind::Boolean => "Boolean",
+            PropertyKind::List => "List",
+            PropertyKind::Map => "Map",
+            PropertyKind::Any => "Any",
+        }
+    }
+
+    pub(crate) fn value_kind(self) -> ValueKind {
+        match self {
+            PropertyKind::String => ValueKind::String,
+            PropertyKind::Integer => ValueKind::Integer,
+            PropertyKind::Number => ValueKind::Number,
+            PropertyKind::Boolean => ValueKind::Boolean,
+            PropertyKind::List => ValueKind::List,
+            PropertyKind::Map => ValueKind::Map,
+            PropertyKind::Any => ValueKind::Any,
+        }
+    }
 }
 
 /// Since when and how far something is supported (`support_status`).
@@ -178,7 +218,7 @@ pub struct AttributeSchema {
 }
 
 impl AttributeSchema {
-    /// An attribute of unspecified type (shown as type `String`… see the view).
+    /// An attribute of unspecified type (none is shown).
     pub fn new(description: impl Into<Text>) -> Self {
         AttributeSchema { description: description.into(), kind: None }
     }

@@ -3,6 +3,7 @@
 mod none;
 mod random_string;
 mod resource_group;
+pub use resource_group::REMOVED;
 mod stack;
 mod test_resource;
 mod value;

@@ -162,7 +162,6 @@ impl Expression {
         }
     }
 
-
     /// The value, if there is no call inside.
     pub fn to_literal(&self) -> Option<Value> {
         match self {
@@ -209,6 +208,12 @@ pub fn select_path(value: &Value, path: &[Value]) -> Value {
             (Value::Object(map), Value::String(key)) => map.get(key),
             (Value::Object(map), Value::Number(key)) => map.get(&key.to_string()),
             (Value::Array(list), Value::Number(index)) => index.as_i64().and_then(|index| item_at(list, index)),
+            // Text has characters, as in Python; nothing can follow one.
+            (Value::String(text), Value::Number(index)) => {
+                let characters: Vec<char> = text.chars().collect();
+                let character = index.as_i64().and_then(|index| item_at(&characters, index));
+                return character.map_or(Value::Null, |c| Value::from(c.to_string()));
+            }
             _ => None,
         };
         match next {
