@@ -1,0 +1,226 @@
+//! When networks and routers are brought up to date: on nudges, on a timer, at the start, when the engine returns.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sahab_contract::{Result, network::Dirty};
+use tokio::{
+    sync::{Notify, Semaphore, broadcast::error::RecvError},
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
+
+use crate::{fabric::Fabric, plans::Key};
+
+/// Nudges that come in a burst are one.
+const DEBOUNCE: Duration = Duration::from_millis(5);
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+const PARALLEL: usize = 8;
+
+/// One object's worker while it works.
+struct Job {
+    nudged: Arc<Notify>,
+    /// Nudged since the worker was started.
+    again: bool,
+}
+
+struct Loop {
+    fabric: Arc<Fabric>,
+    jobs: HashMap<Key, Job>,
+    workers: JoinSet<Key>,
+    permits: Arc<Semaphore>,
+}
+
+/// Runs until aborted. `full`: somebody wants a full pass now.
+pub(crate) async fn run(fabric: Arc<Fabric>, full: Arc<Notify>, every: Duration) {
+    // Subscribed before the first look, so that nothing falls between.
+    let mut nudges = fabric.source.subscribe();
+    let mut timer = tokio::time::interval(every);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retry = BACKOFF_FIRST;
+    let mut cached = false;
+    let mut this =
+        Loop { fabric, jobs: HashMap::new(), workers: JoinSet::new(), permits: Arc::new(Semaphore::new(PARALLEL)) };
+    loop {
+        let mut look = false;
+        tokio::select! {
+            nudge = nudges.recv() => match nudge {
+                Ok(Dirty::Network(id)) => this.nudge(Key::Network(id)),
+                Ok(Dirty::Router(id)) => this.nudge(Key::Router(id)),
+                Ok(Dirty::All) | Err(RecvError::Lagged(_)) => look = true,
+                Err(RecvError::Closed) => {
+                    tracing::warn!("the network service sends no nudges any more; the timer goes on");
+                    nudges = this.fabric.source.subscribe();
+                    tokio::time::sleep(BACKOFF_FIRST).await;
+                }
+            },
+            () = full.notified() => look = true,
+            _ = timer.tick() => look = true,
+            Some(done) = this.workers.join_next() => {
+                if let Ok(key) = done {
+                    this.finished(key);
+                }
+            }
+        }
+        if !look {
+            continue;
+        }
+        this.fabric.mark_all_dirty();
+        match this.full_pass().await {
+            Ok(()) => {
+                retry = BACKOFF_FIRST;
+                cached = true;
+            }
+            Err(error) => {
+                tracing::warn!(?error, "the network service's inventory is not to be had; trying again");
+                if !std::mem::replace(&mut cached, true) {
+                    this.apply_cached().await;
+                }
+                let (full, after) = (full.clone(), retry);
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    full.notify_one();
+                });
+                retry = (retry * 2).min(BACKOFF_MAX);
+            }
+        }
+    }
+}
+
+impl Loop {
+    fn nudge(&mut self, key: Key) {
+        self.fabric.mark_dirty(&key);
+        if let Some(job) = self.jobs.get_mut(&key) {
+            job.again = true;
+            job.nudged.notify_one();
+            return;
+        }
+        let nudged = Arc::new(Notify::new());
+        self.jobs.insert(key.clone(), Job { nudged: nudged.clone(), again: false });
+        self.workers.spawn(work(self.fabric.clone(), key, nudged, self.permits.clone()));
+    }
+
+    fn finished(&mut self, key: Key) {
+        if self.jobs.remove(&key).is_some_and(|job| job.again) {
+            self.nudge(key);
+        }
+    }
+
+    /// Everything that is wanted here, and everything that is here and may not be wanted.
+    async fn full_pass(&mut self) -> Result<()> {
+        let fabric = self.fabric.clone();
+        let (networks, routers) = fabric.source.inventory(&fabric.host).await?;
+        let observed = fabric.dataplane.observe().await?;
+        let mut keys: Vec<Key> = networks.into_iter().map(Key::Network).collect();
+        keys.extend(routers.into_iter().map(Key::Router));
+        // What is not in the inventory is asked about too: the answer "none" removes it, and an object that came into
+        // being since is not harmed.
+        keys.extend(observed.routers.into_iter().chain(fabric.plans.router_ids()).map(Key::Router));
+        let known = fabric.plans.networks();
+        keys.extend(
+            observed.networks.into_iter().chain(known.iter().map(|network| network.id.clone())).map(Key::Network),
+        );
+        let mut seen = std::collections::HashSet::new();
+        for key in keys {
+            if seen.insert(key.clone()) {
+                self.nudge(key);
+            }
+        }
+        fabric.prune();
+        fabric.status.tell_everything();
+        Ok(())
+    }
+
+    /// The host as it was, until the control plane answers.
+    async fn apply_cached(&self) {
+        let networks = self.fabric.plans.networks().into_iter().map(|network| Key::Network(network.id.clone()));
+        let routers = self.fabric.plans.router_ids().into_iter().map(Key::Router);
+        for key in networks.chain(routers) {
+            if let Err(error) = self.fabric.apply_cached(&key).await {
+                tracing::warn!(%key, ?error, "cannot be restored as it was");
+            }
+        }
+    }
+}
+
+/// Until the object is up to date.
+async fn work(fabric: Arc<Fabric>, key: Key, nudged: Arc<Notify>, permits: Arc<Semaphore>) -> Key {
+    let mut backoff = BACKOFF_FIRST;
+    loop {
+        tokio::time::sleep(DEBOUNCE).await;
+        let result = match permits.acquire().await {
+            Ok(_permit) => fabric.sync(&key).await,
+            // The semaphore is never closed.
+            Err(_) => return key,
+        };
+        let Err(error) = result else { return key };
+        tracing::warn!(%key, ?error, "cannot be brought up to date; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(backoff) => {}
+            () = nudged.notified() => {}
+        }
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sahab_contract::Error;
+    use sahab_dataplane::Call;
+
+    use super::*;
+    use crate::testing::{NET, OTHER_NET, PORT, Rig, eventually, network, port, router};
+
+    fn start(rig: &Rig) -> (tokio::task::JoinHandle<()>, Arc<Notify>) {
+        let full = Arc::new(Notify::new());
+        (tokio::spawn(run(rig.fabric.clone(), full.clone(), Duration::from_secs(3600))), full)
+    }
+
+    #[tokio::test]
+    async fn follows_the_desired_state() {
+        let rig = Rig::new().await;
+        rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
+        let (task, full) = start(&rig);
+        eventually(|| rig.dataplane.network(NET).is_some_and(|plan| plan.ports.len() == 1)).await;
+        rig.source.set(network(NET, vec![]));
+        rig.source.nudge(Dirty::Network(NET.into()));
+        eventually(|| rig.dataplane.network(NET).is_some_and(|plan| plan.ports.is_empty())).await;
+        // A network that another process left behind, and one that is wanted no more, without a word.
+        sahab_contract::network::Dataplane::apply_network(&*rig.dataplane, &network(OTHER_NET, vec![])).await.unwrap();
+        rig.source.unset(NET);
+        full.notify_one();
+        eventually(|| rig.dataplane.network(NET).is_none() && rig.dataplane.network(OTHER_NET).is_none()).await;
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_router_comes_after_its_networks_and_failures_are_retried() {
+        let rig = Rig::new().await;
+        let mut plan = router(crate::testing::ROUTER, &[]);
+        plan.interfaces = vec![crate::testing::leg(NET)];
+        rig.source.set_router(plan);
+        rig.source.set(network(NET, vec![]));
+        rig.dataplane.fail_next(Error::unavailable("", "busy"));
+        let (task, _full) = start(&rig);
+        eventually(|| rig.dataplane.router(crate::testing::ROUTER).is_some()).await;
+        let calls = rig.dataplane.calls();
+        let first = |wanted: &Call| calls.iter().position(|call| call == wanted).unwrap();
+        assert!(first(&Call::ApplyNetwork(NET.into())) < first(&Call::ApplyRouter(crate::testing::ROUTER.into())));
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn the_host_is_restored_before_the_control_plane_answers() {
+        let rig = Rig::new().await;
+        rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
+        rig.fabric.sync(&Key::Network(NET.into())).await.unwrap();
+        let rig = rig.restarted().await;
+        rig.source.set_away(true);
+        let (task, _full) = start(&rig);
+        eventually(|| rig.dataplane.network(NET).is_some()).await;
+        rig.source.unset(NET);
+        rig.source.set_away(false);
+        eventually(|| rig.dataplane.network(NET).is_none()).await;
+        task.abort();
+    }
+}
