@@ -3,7 +3,7 @@
 #
 #   conformance/run.sh [-u] [-f] [SUBSET...]
 #
-#   SUBSET  identity network containers orchestration (all four when none is named), or a regular expression
+#   SUBSET  identity image network containers orchestration (all five when none is named), or a regular expression
 #   -u      add what passes now to passing/SUBSET.txt (the lists only grow)
 #   -f      only the listed tests that match subsets/fast.txt: what `make test` runs
 #
@@ -57,7 +57,7 @@ while getopts uf option; do
 done
 shift $((OPTIND - 1))
 subsets=("$@")
-[ ${#subsets[@]} -gt 0 ] || subsets=(identity network containers orchestration)
+[ ${#subsets[@]} -gt 0 ] || subsets=(identity image network containers orchestration)
 need_root
 if [ -z "${SAHAB_PROGRAM:-}" ]; then
   setup/rust.sh

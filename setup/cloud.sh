@@ -16,7 +16,7 @@ DEMO_DIR=$STATE_DIR/demo
 PROGRAM=$DEMO_DIR/sahab
 PIDFILE=$DEMO_DIR/sahab.pid
 LOG=$DEMO_DIR/sahab.log
-LISTEN=${SAHAB_LISTEN:-127.0.0.1:5000}
+LISTEN=${SAHAB_SERVER_LISTEN:-127.0.0.1:5000}
 ready() { curl -fsS --noproxy '*' -m 5 "http://$LISTEN/healthcheck"; }
 
 start() {
@@ -31,7 +31,7 @@ start() {
     fi
     say "  the cloud runs an older build: restarting it, containers keep running"
   elif ready >/dev/null 2>&1; then
-    die "something else answers at http://$LISTEN: stop it, or choose another address with SAHAB_LISTEN=127.0.0.1:5001"
+    die "something else answers at http://$LISTEN: stop it, or choose another address with SAHAB_SERVER_LISTEN=127.0.0.1:5001"
   fi
   stop_background "$PIDFILE"
   install -m 755 "$built" "$PROGRAM"

@@ -2,7 +2,7 @@
 # From a bare Debian 12 machine to WordPress in a browser: installs what is missing, builds, starts the cloud, deploys
 # examples/wordpress.yaml and prints its URL. Safe to run again: what is there already is kept.
 #
-# SAHAB_STATE_DIR (/var/lib/sahab), SAHAB_LISTEN (127.0.0.1:5000) and SAHAB_CACHE_DIR say where things are.
+# SAHAB_STATE_DIR (/var/lib/sahab), SAHAB_SERVER_LISTEN (127.0.0.1:5000) and SAHAB_CACHE_DIR say where things are.
 set -euo pipefail
 # shellcheck source=setup/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
