@@ -25,7 +25,7 @@ say "  $CLIENTS"
 
 step "Building the program (release) and, beside it, the images of the example"
 IMAGES_LOG=$(mktemp)
-images/build.sh -l mysql wordpress cirros >"$IMAGES_LOG" 2>&1 &
+images/build.sh -l mysql wordpress nginx cirros >"$IMAGES_LOG" 2>&1 &
 IMAGES_JOB=$!
 trap 'rm -f "$IMAGES_LOG"' EXIT
 cargo build --release --locked -p sahab

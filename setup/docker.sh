@@ -25,9 +25,11 @@ case ${1:-} in
     (umask 077 && mkdir -p "$DEMO_DIR")
     if [ -d /run/systemd/system ]; then
       systemctl start docker
+    elif [ -e /run/docker.pid ] && [ -d "/proc/$(cat /run/docker.pid)" ]; then
+      say "  a Docker daemon is starting already (its package's own doing)"
     else
-      # A stale pid file of a daemon that was killed would keep the new one from starting.
-      if [ -e /run/docker.pid ] && [ ! -d "/proc/$(cat /run/docker.pid)" ]; then rm -f /run/docker.pid; fi
+      # The pid file of a daemon that was killed would keep the new one from starting.
+      rm -f /run/docker.pid
       start_background "$PIDFILE" "$LOG" dockerd
     fi
     if ! wait_for 60 "Docker" answers; then
