@@ -1,10 +1,12 @@
 """Real packets: who reaches whom, by which address and name, and what the kernel refuses."""
+import dataclasses
 import ipaddress
+import json
 import subprocess
 
 import pytest
 
-from support import host, outside as world, wait
+from support import host, outside as world, packets, wait
 from support.accounts import unique
 
 TCP = {"protocol": "tcp", "port_range_min": 1, "port_range_max": 65535}
@@ -232,6 +234,65 @@ def test_spoofed_addresses_do_not_leave_the_port(lab):
     host.run(*inside, "ip", "link", "set", "eth0", "address", port["mac_address"])
     wait.until(lambda: lab.ping(liar, target), 20)
     assert own != "fa:16:3e:00:de:ad"
+
+
+@dataclasses.dataclass
+class Party:
+    """A container with its addresses by IP version and a process in its namespace."""
+    addresses: dict
+    pid: int
+
+    def run(self, *command, check=True):
+        return host.run("nsenter", "-t", str(self.pid), "-n", *command, check=check)
+
+    def neighbour(self, address):
+        """The MAC address that it believes this address to be at."""
+        known = json.loads(self.run("ip", "-j", "neighbour", "show", address))
+        return known[0].get("lladdr") if known else None
+
+
+@pytest.fixture
+def two(lab):
+    """A liar and a witness who let each other's ping and UDP in."""
+    group = lab.group(PING, {"protocol": "udp"}, {"protocol": "ipv6-icmp", "ethertype": "IPv6"}, {"protocol": "udp", "ethertype": "IPv6"})
+    return [Party({4: lab.address(one), 6: lab.address(one, 6)}, host.inspect(one["uuid"])["State"]["Pid"])
+            for one in (lab.run(group), lab.run(group))]
+
+
+def test_nobody_takes_the_gateways_address(lab, two):
+    """ARP answers that claim the gateway for the liar's MAC do not reach the witness."""
+    liar, witness = two
+    router = lab.route()
+
+    def gateway():
+        witness.run("ping", "-c", "1", "-W", "1", "10.60.0.1", check=False)
+        return witness.neighbour("10.60.0.1")
+    true_mac = wait.until(gateway, 20, what="an answer of the gateway")
+    own_mac = json.loads(witness.run("ip", "-j", "link", "show", "eth0"))[0]["address"]
+    packets.inside(liar.pid, "arp", "10.60.0.1", witness.addresses[4], own_mac)
+    assert witness.neighbour("10.60.0.1") == true_mac, f"the gateway of router {router['id']} was taken over"
+    lab.containers.clean()
+
+
+@pytest.mark.parametrize("family, source, target, said", [
+    (4, 5000, 5001, "got hello"), (4, 67, 68, "nothing"), (6, 5000, 5001, "got hello"), (6, 547, 546, "nothing")],
+    ids=["UDP", "DHCP", "UDP over IPv6", "DHCPv6"])
+def test_nobody_plays_dhcp_server(two, family, source, target, said):
+    """The server's port to the client's is closed; the same packet between other ports arrives."""
+    liar, witness = two
+    listener = packets.listen(witness.pid, family, target, 3)
+    packets.inside(liar.pid, "send", family, source, witness.addresses[family], target, "hello")
+    assert listener.communicate()[0].strip() == said
+
+
+def test_nobody_plays_ipv6_router(two):
+    """Neither an address nor a route comes from a container's router advertisements."""
+    liar, witness = two
+    packets.inside(liar.pid, "advertise", "2001:db8:bad::")
+    # The ping behind them has arrived, so they have too, or never will.
+    liar.run("ping", "-6", "-c", "1", "-W", "2", witness.addresses[6])
+    shown = witness.run("ip", "-6", "address") + witness.run("ip", "-6", "route")
+    assert "2001:db8:bad" not in shown and "default via fe80" not in shown
 
 
 # ---- Docker's own command on a tenant's network ----
