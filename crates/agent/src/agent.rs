@@ -8,10 +8,7 @@ use sahab_contract::{
     network::{AdHocPorts, Dataplane, NetworkPlans},
 };
 use sahab_kuryr::{Driver, Store, serve};
-use tokio::{
-    sync::{Notify, oneshot},
-    task::JoinHandle,
-};
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
     endpoints::Endpoints,
@@ -19,7 +16,8 @@ use crate::{
     host::Host,
     housekeeping::{Housekeeping, follow_engine},
     plans::Plans,
-    reconcile, status,
+    reconcile::{self, Wake},
+    status,
 };
 
 /// What an agent is made of.
@@ -41,7 +39,7 @@ pub struct Parts {
 /// A running agent. Dropping it ends its loops and leaves containers and kernel as they are.
 pub struct Agent {
     host: Arc<Host>,
-    full: Arc<Notify>,
+    wake: Arc<Wake>,
     stop_plugin: Option<oneshot::Sender<()>>,
     plugin: JoinHandle<Result<()>>,
     loops: Vec<JoinHandle<()>>,
@@ -56,22 +54,22 @@ impl Agent {
         let plans = Plans::open(parts.state_dir.join("plans")).await?;
         let store = Arc::new(Store::open(&parts.state_dir).await?);
         let fabric = Arc::new(Fabric::new(parts.hostname, parts.dataplane, parts.plans, plans));
-        let endpoints = Arc::new(Endpoints::new(fabric.clone(), parts.ad_hoc));
+        let endpoints = Arc::new(Endpoints::new(fabric.clone(), parts.ad_hoc, store.clone()));
         let network_driver = Arc::new(Driver::new(endpoints, store.clone()));
 
         let (stop_plugin, plugin) = start_plugin(parts.plugin_socket, network_driver.clone()).await?;
 
-        let full = Arc::new(Notify::new());
+        let wake = Arc::new(Wake::default());
         let reporting = fabric.clone();
         let keeper = Housekeeping::new(fabric.clone(), parts.driver.clone(), network_driver.clone(), store.clone());
         let loops = vec![
-            tokio::spawn(follow_engine(fabric.clone(), parts.driver.clone(), full.clone())),
+            tokio::spawn(follow_engine(fabric.clone(), parts.driver.clone(), wake.clone())),
             tokio::spawn(async move { status::run(&reporting).await }),
-            tokio::spawn(reconcile::run(fabric.clone(), full.clone(), parts.full_pass)),
-            tokio::spawn(keeper.run(parts.full_pass)),
+            tokio::spawn(reconcile::run(fabric.clone(), wake.clone(), parts.full_pass)),
+            tokio::spawn(keeper.run(wake.clone(), parts.full_pass)),
         ];
         let host = Arc::new(Host::new(fabric, parts.driver, network_driver, store));
-        Ok(Agent { host, full, stop_plugin: Some(stop_plugin), plugin, loops })
+        Ok(Agent { host, wake, stop_plugin: Some(stop_plugin), plugin, loops })
     }
 
     /// The host as the container service uses it: the driver with the network in front.
@@ -81,7 +79,7 @@ impl Agent {
 
     /// Looks at everything now.
     pub fn look(&self) {
-        self.full.notify_one();
+        self.wake.all();
     }
 
     /// Ends the loops and the driver's socket; calls of Docker under way are answered first.

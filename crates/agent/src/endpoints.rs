@@ -1,7 +1,7 @@
 //! What Docker's network driver asks of the host: interfaces for ports.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,20 +12,34 @@ use sahab_contract::{
     Result,
     network::{AdHocPorts, PortPlan},
 };
-use sahab_kuryr::{Endpoint, EndpointBackend, EndpointRequest, Joined, LeftoverPort, PluggedEndpoint, Route};
+use sahab_kuryr::{Endpoint, EndpointBackend, EndpointRequest, Joined, LeftoverPort, PluggedEndpoint, Route, Store};
 
 use crate::fabric::Fabric;
 
 pub(crate) struct Endpoints {
     fabric: Arc<Fabric>,
     ad_hoc: Arc<dyn AdHocPorts>,
+    store: Arc<Store>,
     /// Port to the name of the interface that Docker will move; lost names are asked for again.
     sources: Mutex<HashMap<String, String>>,
 }
 
 impl Endpoints {
-    pub fn new(fabric: Arc<Fabric>, ad_hoc: Arc<dyn AdHocPorts>) -> Self {
-        Endpoints { fabric, ad_hoc, sources: Mutex::default() }
+    pub fn new(fabric: Arc<Fabric>, ad_hoc: Arc<dyn AdHocPorts>, store: Arc<Store>) -> Self {
+        Endpoints { fabric, ad_hoc, store, sources: Mutex::default() }
+    }
+
+    /// Destinations that the container's other interfaces have routes to. Docker joins one after the other.
+    async fn taken(&self, port: &PortPlan) -> HashSet<IpNet> {
+        let others = self.store.endpoints().await;
+        others
+            .iter()
+            .filter(|(_, other)| other.port_id != port.id)
+            .filter_map(|(_, other)| self.fabric.plans.port(&other.port_id))
+            .filter(|(_, other)| other.device_id == port.device_id)
+            .flat_map(|(_, other)| other.host_routes)
+            .map(|(destination, _)| destination.trunc())
+            .collect()
     }
 }
 
@@ -64,7 +78,10 @@ impl EndpointBackend for Endpoints {
             None => self.fabric.dataplane.plug(&network, &port).await?,
         };
         self.fabric.status.look_twice();
-        Ok(joined(source, &port))
+        let mut answer = joined(source, &port, endpoint.primary);
+        let taken = self.taken(&port).await;
+        answer.routes.retain(|route| !taken.contains(&route.destination));
+        Ok(answer)
     }
 
     async fn delete_endpoint(&self, endpoint: &PluggedEndpoint) -> Result<()> {
@@ -96,7 +113,7 @@ fn first(port: &PortPlan, sample: IpNet) -> Option<IpNet> {
 
 /// Gateways and routes of a port, made so that the kernel takes them all: one route that it refuses would keep the
 /// container from starting.
-fn joined(source: String, port: &PortPlan) -> Joined {
+fn joined(source: String, port: &PortPlan, primary: bool) -> Joined {
     let on_link = |hop: &IpAddr| port.addresses.iter().any(|address| address.contains(hop));
     let own = |hop: &IpAddr| port.addresses.iter().any(|address| address.addr() == *hop);
     let (mut gateway4, mut gateway6) = (port.gateway4, port.gateway6);
@@ -115,7 +132,7 @@ fn joined(source: String, port: &PortPlan) -> Joined {
         }
     }
     // A gateway outside the port's subnets is reached directly, as upstream allows.
-    for gateway in [gateway4, gateway6].into_iter().flatten().filter(|gateway| !on_link(gateway)) {
+    for gateway in [gateway4, gateway6].into_iter().flatten().filter(|gateway| primary && !on_link(gateway)) {
         routes.insert(0, Route { destination: IpNet::from(gateway), next_hop: None });
     }
     Joined { source, gateway4: with_address(port, gateway4), gateway6: with_address(port, gateway6), routes }
@@ -145,21 +162,22 @@ mod tests {
             route("10.8.0.0/16", "192.0.2.1"),
             route("10.7.0.0/16", "10.0.0.5"),
         ];
-        let answer = joined("tc".into(), &plan);
+        let answer = joined("tc".into(), &plan, true);
         assert_eq!(answer.gateway4, plan.gateway4);
         assert_eq!(answer.routes.len(), 1);
         plan.host_routes.push(route("0.0.0.0/0", "10.0.0.254"));
-        assert_eq!(joined("tc".into(), &plan).gateway4, Some("10.0.0.254".parse().unwrap()));
+        assert_eq!(joined("tc".into(), &plan, true).gateway4, Some("10.0.0.254".parse().unwrap()));
         plan.host_routes.clear();
         plan.gateway4 = Some("192.0.2.1".parse().unwrap());
-        let answer = joined("tc".into(), &plan);
+        let answer = joined("tc".into(), &plan, true);
         assert_eq!(answer.routes, [Route { destination: "192.0.2.1/32".parse().unwrap(), next_hop: None }]);
     }
 
     #[tokio::test]
     async fn an_endpoint_has_its_rules_first_and_survives_the_control_plane() {
         let rig = Rig::new().await;
-        let endpoints = Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone());
+        let store = Arc::new(Store::open(rig.folder.path()).await.unwrap());
+        let endpoints = Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone(), store);
         rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
         let request =
             EndpointRequest { endpoint_id: "e".into(), network_id: Some(NET.into()), port_id: Some(PORT.into()) };
@@ -179,7 +197,8 @@ mod tests {
     #[tokio::test]
     async fn by_hand_a_port_is_asked_for_and_given_back() {
         let rig = Rig::new().await;
-        let endpoints = Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone());
+        let store = Arc::new(Store::open(rig.folder.path()).await.unwrap());
+        let endpoints = Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone(), store);
         rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
         let request = EndpointRequest { endpoint_id: "e".into(), network_id: Some(NET.into()), port_id: None };
         assert_eq!(endpoints.create_endpoint(&request).await.unwrap().port_id, PORT);

@@ -260,7 +260,7 @@ mod tests {
 
     async fn host(rig: &Rig) -> Host {
         let store = Arc::new(Store::open(&rig.folder.path().join("kuryr")).await.unwrap());
-        let endpoints = Arc::new(Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone()));
+        let endpoints = Arc::new(Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone(), store.clone()));
         let network_driver = Arc::new(Driver::new(endpoints, store.clone()));
         Host::new(rig.fabric.clone(), rig.driver.clone(), network_driver, store)
     }

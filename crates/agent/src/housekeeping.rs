@@ -15,12 +15,9 @@ use sahab_contract::{
     network::PortKind,
 };
 use sahab_kuryr::{Driver, Store};
-use tokio::{
-    sync::{Notify, broadcast::error::RecvError},
-    time::MissedTickBehavior,
-};
+use tokio::{sync::broadcast::error::RecvError, time::MissedTickBehavior};
 
-use crate::fabric::Fabric;
+use crate::{fabric::Fabric, reconcile::Wake};
 
 /// Longer than any start takes between the making of an interface and its carrier.
 const IDLE: Duration = Duration::from_secs(120);
@@ -45,11 +42,14 @@ impl Housekeeping {
     }
 
     /// Runs until aborted.
-    pub async fn run(mut self, every: Duration) {
+    pub async fn run(mut self, wake: Arc<Wake>, every: Duration) {
         let mut timer = tokio::time::interval(every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            timer.tick().await;
+            tokio::select! {
+                _ = timer.tick() => {}
+                () = wake.keeper.notified() => {}
+            }
             self.pass().await;
         }
     }
@@ -129,13 +129,13 @@ impl Housekeeping {
 }
 
 /// Follows the engine: when it returns everything is looked at, when a container changes its port is.
-pub(crate) async fn follow_engine(fabric: Arc<Fabric>, driver: Arc<dyn ContainerDriver>, full: Arc<Notify>) {
+pub(crate) async fn follow_engine(fabric: Arc<Fabric>, driver: Arc<dyn ContainerDriver>, wake: Arc<Wake>) {
     let mut events = driver.subscribe();
     loop {
         match events.recv().await {
-            Ok(ContainerEvent::EngineUp) => full.notify_one(),
+            Ok(ContainerEvent::EngineUp) => wake.all(),
             Ok(ContainerEvent::Changed { .. } | ContainerEvent::EngineDown) => fabric.status.look(),
-            Err(RecvError::Lagged(_)) => full.notify_one(),
+            Err(RecvError::Lagged(_)) => wake.all(),
             Err(RecvError::Closed) => return,
         }
     }
@@ -167,7 +167,7 @@ mod tests {
         rig.driver.start(&spec.id).await.unwrap();
 
         let store = Arc::new(Store::open(&rig.folder.path().join("kuryr")).await.unwrap());
-        let endpoints = Arc::new(Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone()));
+        let endpoints = Arc::new(Endpoints::new(rig.fabric.clone(), rig.ad_hoc.clone(), store.clone()));
         let network_driver = Arc::new(Driver::new(endpoints, store.clone()));
         let mut keeper = Housekeeping::new(rig.fabric.clone(), rig.driver.clone(), network_driver, store);
         keeper.pass().await;

@@ -17,6 +17,20 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 const PARALLEL: usize = 8;
 
+/// Wakes those who look at everything.
+#[derive(Default)]
+pub(crate) struct Wake {
+    pub pass: Notify,
+    pub keeper: Notify,
+}
+
+impl Wake {
+    pub fn all(&self) {
+        self.pass.notify_one();
+        self.keeper.notify_one();
+    }
+}
+
 /// One object's worker while it works.
 struct Job {
     nudged: Arc<Notify>,
@@ -31,8 +45,8 @@ struct Loop {
     permits: Arc<Semaphore>,
 }
 
-/// Runs until aborted. `full`: somebody wants a full pass now.
-pub(crate) async fn run(fabric: Arc<Fabric>, full: Arc<Notify>, every: Duration) {
+/// Runs until aborted.
+pub(crate) async fn run(fabric: Arc<Fabric>, wake: Arc<Wake>, every: Duration) {
     // Subscribed before the first look, so that nothing falls between.
     let mut nudges = fabric.source.subscribe();
     let mut timer = tokio::time::interval(every);
@@ -54,7 +68,7 @@ pub(crate) async fn run(fabric: Arc<Fabric>, full: Arc<Notify>, every: Duration)
                     tokio::time::sleep(BACKOFF_FIRST).await;
                 }
             },
-            () = full.notified() => look = true,
+            () = wake.pass.notified() => look = true,
             _ = timer.tick() => look = true,
             Some(done) = this.workers.join_next() => {
                 if let Ok(key) = done {
@@ -76,10 +90,10 @@ pub(crate) async fn run(fabric: Arc<Fabric>, full: Arc<Notify>, every: Duration)
                 if !std::mem::replace(&mut cached, true) {
                     this.apply_cached().await;
                 }
-                let (full, after) = (full.clone(), retry);
+                let (wake, after) = (wake.clone(), retry);
                 tokio::spawn(async move {
                     tokio::time::sleep(after).await;
-                    full.notify_one();
+                    wake.all();
                 });
                 retry = (retry * 2).min(BACKOFF_MAX);
             }
@@ -171,16 +185,16 @@ mod tests {
     use super::*;
     use crate::testing::{NET, OTHER_NET, PORT, Rig, eventually, network, port, router};
 
-    fn start(rig: &Rig) -> (tokio::task::JoinHandle<()>, Arc<Notify>) {
-        let full = Arc::new(Notify::new());
-        (tokio::spawn(run(rig.fabric.clone(), full.clone(), Duration::from_secs(3600))), full)
+    fn start(rig: &Rig) -> (tokio::task::JoinHandle<()>, Arc<Wake>) {
+        let wake = Arc::new(Wake::default());
+        (tokio::spawn(run(rig.fabric.clone(), wake.clone(), Duration::from_secs(3600))), wake)
     }
 
     #[tokio::test]
     async fn follows_the_desired_state() {
         let rig = Rig::new().await;
         rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
-        let (task, full) = start(&rig);
+        let (task, wake) = start(&rig);
         eventually(|| rig.dataplane.network(NET).is_some_and(|plan| plan.ports.len() == 1)).await;
         rig.source.set(network(NET, vec![]));
         rig.source.nudge(Dirty::Network(NET.into()));
@@ -188,7 +202,7 @@ mod tests {
         // A network that another process left behind, and one that is wanted no more, without a word.
         sahab_contract::network::Dataplane::apply_network(&*rig.dataplane, &network(OTHER_NET, vec![])).await.unwrap();
         rig.source.unset(NET);
-        full.notify_one();
+        wake.all();
         eventually(|| rig.dataplane.network(NET).is_none() && rig.dataplane.network(OTHER_NET).is_none()).await;
         task.abort();
     }
@@ -201,7 +215,7 @@ mod tests {
         rig.source.set_router(plan);
         rig.source.set(network(NET, vec![]));
         rig.dataplane.fail_next(Error::unavailable("", "busy"));
-        let (task, _full) = start(&rig);
+        let (task, _wake) = start(&rig);
         eventually(|| rig.dataplane.router(crate::testing::ROUTER).is_some()).await;
         let calls = rig.dataplane.calls();
         let first = |wanted: &Call| calls.iter().position(|call| call == wanted).unwrap();
@@ -216,7 +230,7 @@ mod tests {
         rig.fabric.sync(&Key::Network(NET.into())).await.unwrap();
         let rig = rig.restarted().await;
         rig.source.set_away(true);
-        let (task, _full) = start(&rig);
+        let (task, _wake) = start(&rig);
         eventually(|| rig.dataplane.network(NET).is_some()).await;
         rig.source.unset(NET);
         rig.source.set_away(false);

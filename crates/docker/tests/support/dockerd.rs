@@ -14,19 +14,26 @@ use std::{
 pub struct Dockerd {
     pub dir: PathBuf,
     child: Option<Child>,
+    /// Name of the network namespace to run in; `None` is the test's own.
+    namespace: Option<String>,
 }
 
 impl Dockerd {
     /// Starts a daemon and gives it the image `busybox:latest`.
     pub fn start() -> Self {
+        let mut daemon = Self::prepare(None);
+        daemon.launch();
+        daemon.import_busybox();
+        daemon
+    }
+
+    /// The folders of a daemon that is not running yet.
+    pub fn prepare(namespace: Option<&str>) -> Self {
         let dir = tempfile::Builder::new().prefix("sdk-").tempdir_in("/tmp").unwrap().keep();
         for folder in ["run/plugins", "ctd", "data", "exec", "state"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
         }
-        let mut daemon = Dockerd { dir, child: None };
-        daemon.launch();
-        daemon.import_busybox();
-        daemon
+        Dockerd { dir, child: None, namespace: namespace.map(str::to_owned) }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -40,8 +47,7 @@ impl Dockerd {
         self.dir.join("state")
     }
 
-    /// The plugin directory and containerd's are fixed paths, so the daemon sees its own in a mount namespace. `--sysfs`
-    /// stays untouched: hiding it would hide the cgroups.
+    /// The plugin directory and containerd's are fixed paths, so the daemon sees its own in a mount namespace.
     pub fn launch(&mut self) {
         fs::create_dir_all("/run/docker").unwrap();
         fs::create_dir_all("/run/containerd").unwrap();
@@ -52,8 +58,14 @@ impl Dockerd {
              --bridge none --iptables=false --ip-masq=false --userland-proxy=false"
         );
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
-        let child = Command::new("unshare")
-            .args(["-m", "--propagation", "slave", "sh", "-c", &script])
+        // Not `ip netns exec`, which mounts a new sysfs and so hides the cgroups.
+        let mut words: Vec<String> = Vec::new();
+        if let Some(name) = &self.namespace {
+            words.extend(["nsenter".into(), format!("--net=/run/netns/{name}")]);
+        }
+        words.extend(["unshare", "-m", "--propagation", "slave", "sh", "-c", &script].map(str::to_owned));
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -81,6 +93,10 @@ impl Dockerd {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        if signal == "KILL" {
+            // Its containerd dies with it. Where process 1 reaps nobody the dead one looks alive to the next daemon.
+            let _ = fs::remove_file(self.dir.join("exec/containerd/containerd.pid"));
+        }
     }
 
     /// The command line against this daemon.
@@ -101,7 +117,7 @@ impl Dockerd {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    fn import_busybox(&self) {
+    pub fn import_busybox(&self) {
         let root = self.dir.join("root");
         fs::create_dir_all(root.join("bin")).unwrap();
         fs::create_dir_all(root.join("tmp")).unwrap();
