@@ -232,7 +232,7 @@ impl Registry {
             };
             // As with plain names, a type that a wildcard maps to itself is the implemented one.
             if new_type == type_name {
-                return is_registered(type_name).then(|| TypeTarget::Type(new_type));
+                return is_registered(type_name).then_some(TypeTarget::Type(new_type));
             }
             self.follow(resource, &new_type, is_registered, search)
         })

@@ -239,10 +239,9 @@ fn unknown_tag(tag: &Tag, at: Marker) -> Fault {
 
 fn check_collection_tag(tag: Option<&Tag>, expected: &str, at: Marker) -> Result<(), Fault> {
     match tag {
-        Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == expected) && !is_non_specific(tag) => {
-            Err(unknown_tag(tag, at))
-        }
-        _ => Ok(()),
+        Some(tag) if is_non_specific(tag) || (tag.is_yaml_core_schema() && tag.suffix == expected) => Ok(()),
+        Some(tag) => Err(unknown_tag(tag, at)),
+        None => Ok(()),
     }
 }
 
