@@ -8,6 +8,7 @@
 #   clients  what the private Python environment of the OpenStack clients needs
 #   images   what building the example images needs
 #   lint     what `make lint` needs
+#   test     what the tests of the kernel and of Docker need
 #   bench    load generators of `make bench`
 set -euo pipefail
 # shellcheck source=setup/lib.sh
@@ -22,6 +23,7 @@ for group in "$@"; do
     clients) wanted+=(python3 python3-venv) ;;
     images) wanted+=(mmdebstrap python3 mount) ;;
     lint) wanted+=(shellcheck jq python3) ;;
+    test) wanted+=(busybox-static iputils-ping python3) ;;
     bench) wanted+=(wrk iperf3 python3) ;;
     *) die "no package group '$group'" ;;
   esac

@@ -31,15 +31,26 @@ part() {
   if "$@"; then count 1 0; else count 0 1; FAILURES+=("$name"); fi
 }
 
+# The tests of the drivers make namespaces and start Docker: in the sandbox they meet nobody and leave nothing. What needs
+# the package registries, the build, comes first.
 unit() {
   local log rc=0
   log=$(mktemp)
+  setup/packages.sh run test
   if command -v cargo-nextest >/dev/null; then
-    cargo nextest run --workspace --locked --no-fail-fast --color never 2>&1 | tee "$log" || rc=$?
+    if cargo nextest run --workspace --locked --no-run; then
+      tests/sandbox.sh -i "" cargo nextest run --workspace --offline --no-fail-fast --color never 2>&1 | tee "$log" || rc=$?
+    else
+      rc=1
+    fi
     count_from "$log" "$(sed -n 's/.* \([0-9][0-9]*\) passed.*/\1/p' "$log" | tail -n1)" \
       "$(sed -n 's/.* \([0-9][0-9]*\) failed.*/\1/p' "$log" | tail -n1)" "$rc" "unit tests"
   else
-    cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || rc=$?
+    if cargo test --workspace --locked --no-run; then
+      tests/sandbox.sh -i "" cargo test --workspace --offline --no-fail-fast 2>&1 | tee "$log" || rc=$?
+    else
+      rc=1
+    fi
     count_from "$log" "$(awk '/^test result:/ { sum += $4 } END { print sum + 0 }' "$log")" \
       "$(awk '/^test result:/ { sum += $6 } END { print sum + 0 }' "$log")" "$rc" "unit tests"
   fi
@@ -66,7 +77,7 @@ build_program() {
 
 e2e() {
   local log rc=0 clients
-  setup/packages.sh run clients images
+  setup/packages.sh run clients images test
   clients=$(setup/clients.sh)
   log=$(mktemp)
   tests/sandbox.sh "$clients/bin/pytest" -c tests/e2e/pytest.ini --rootdir tests/e2e --color=no -q "$@" 2>&1 | tee "$log" || rc=$?

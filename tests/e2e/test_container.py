@@ -1,14 +1,14 @@
 """Containers: life cycle, what reaches Docker, versions, refusals."""
 import base64
 import io
-import shutil
-import subprocess
 import tarfile
 
 import pytest
 
 from support import host, wait
 from support.accounts import unique
+from support.containers import Containers
+from support.registry import Registry
 
 
 @pytest.fixture
@@ -103,7 +103,6 @@ def test_a_bad_command_is_said_on_the_container(demo_containers):
 def test_bad_requests_are_refused_and_leave_nothing(demo, fields):
     answer = demo.container.request("POST", "/v1/containers?run=true", {"image": "cirros:latest", **fields})
     if answer.status == 202:  # found out only when placing or starting: then the container says why
-        from support.containers import Containers
         containers = Containers(demo)
         containers.made.append(answer.json["uuid"])
         try:
@@ -359,22 +358,16 @@ def test_pull_policy_and_a_registry_that_does_not_answer(demo_containers):
     demo_containers.run(image_pull_policy="never")
 
 
-def test_an_image_from_a_registry(demo_containers, scratch):
-    """Pulled from a registry on this machine when a `docker-registry` program is there."""
-    registry = shutil.which("docker-registry")
-    if not registry:
-        pytest.skip("no docker-registry on this machine")
-    settings = scratch / "registry.yml"
-    settings.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {scratch}/registry}}}}\nhttp: {{addr: '127.0.0.1:5999'}}\n")
-    process = subprocess.Popen([registry, "serve", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    image = "127.0.0.1:5999/test/pulled:1"
-    try:
-        wait.until(lambda: host.reachable("127.0.0.1", 5999), 10)
-        for command in (("tag", "busybox:latest", image), ("push", image), ("rmi", image)):
-            host.docker(*command)
-        demo_containers.run(image, command=["sleep", "1000"])
-        demo_containers.clean()
-    finally:
-        process.terminate()
-        process.wait()
-        host.docker("rmi", "-f", image, check=False)
+def test_an_image_from_a_registry(demo_containers):
+    """Pulled once by the policy `ifnotpresent`; a tag that the registry lacks is said on the container."""
+    with Registry("busybox", "test/pulled:1") as registry:
+        try:
+            for _ in range(2):
+                demo_containers.run(registry.image, command=["sleep", "1000"], image_pull_policy="ifnotpresent")
+            assert len([path for path in registry.asked if "/blobs/" in path]) == 2, "one configuration and one layer, once"
+            made = demo_containers.create(registry.image + "x", command=["true"])
+            assert "not found" in demo_containers.wait(made["uuid"], "Error")["status_reason"].lower() \
+                or "unknown" in demo_containers.show(made["uuid"])["status_reason"].lower()
+            demo_containers.clean()
+        finally:
+            host.docker("rmi", "-f", registry.image, check=False)
