@@ -99,6 +99,7 @@ class Account:
         self._token = None
         self._project_id = None
         self.identity = Service(self, "identity")
+        self.image = Service(self, "image")
         self.network = Service(self, "network")
         self.container = self.container_at(CONTAINER_VERSION)
         self.orchestration = Service(self, "orchestration")
