@@ -6,9 +6,12 @@
 //! ports of equal groups share chains and a new port is only a few set elements.
 //!
 //! Order of hooks: bridge prerouting −300 (mark of the sender), inet prerouting 0 (egress rules), bridge forward −200
-//! (mark of the receiver), inet forward 0 (ingress rules). Interfaces in neither `open` nor `guarded` are dropped.
+//! (mark of the receiver), inet forward 0 (ingress rules). An interface that is in neither map is dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use sahab_contract::network::{Direction, PortKind};
@@ -57,103 +60,46 @@ fn quoted(name: &str) -> String {
 
 fn bridge_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
     let mut table = Table::new("bridge", TABLE);
-    let (mut open, mut guarded, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut macs, mut exact4, mut exact6) = (Vec::new(), Vec::new(), Vec::new());
-    let mut pairs: BTreeMap<(String, Family), Vec<IpNet>> = BTreeMap::new();
-    let mut neighbours = Vec::new();
+    let mut bindings = Bindings::default();
     if network.external.is_some() {
-        open.push(quoted(names::HOST_LEG_PEER));
+        bindings.open(quoted(names::HOST_LEG_PEER));
     }
     for port in network.ports.values().filter(|port| port.admin_up) {
-        let name = names::tap(&port.id);
-        let interface = quoted(&name);
-        if !port.guarded {
-            open.push(interface);
-            continue;
+        match profiles.get(&profile(network, port)).filter(|_| port.guarded) {
+            Some(mark) => bindings.guard(port, *mark, &mut table),
+            None => bindings.open(quoted(&names::tap(&port.id))),
         }
-        guarded.push(interface.clone());
-        if let Some(mark) = profiles.get(&profile(network, port)) {
-            marks.push(format!("{interface} : {mark:#x}"));
-        }
-        let own = port.addresses.iter().map(|address| (port.mac, IpNet::from(*address)));
-        let link_local = (port.mac, IpNet::from(std::net::IpAddr::V6(port.mac.link_local())));
-        macs.push(format!("{interface} . {}", port.mac));
-        let mut targets = Vec::new();
-        for (mac, net) in own.chain([link_local]).chain(port.pairs.iter().copied()) {
-            if mac != port.mac {
-                macs.push(format!("{interface} . {mac}"));
-            }
-            let family = Family::of(&net.addr());
-            if let IpNet::V6(net) = net {
-                targets.push(v6_bounds(&net));
-            }
-            if net.prefix_len() < net.max_prefix_len() {
-                pairs.entry((format!("{interface} . {mac}"), family)).or_default().push(net);
-            } else {
-                let element = format!("{interface} . {mac} . {}", net.addr());
-                match family {
-                    Family::V4 => exact4.push(element),
-                    Family::V6 => exact6.push(element),
-                }
-            }
-        }
-        let chain = format!("nd-{name}");
-        neighbours.push(format!("{interface} : jump {chain}"));
-        table.add_chain(chain, vec![format!("@th,64,128 != {{ {} }} counter drop", advertised(targets))]);
     }
-    // Elements of a concatenation may not overlap; one pair may lie inside another.
-    let intervals = |family: Family| {
-        pairs
-            .iter()
-            .filter(move |((_, of), _)| *of == family)
-            .flat_map(|((who, _), nets)| IpNet::aggregate(nets).into_iter().map(move |net| format!("{who} . {net}")))
-            .collect::<Vec<_>>()
-    };
-    table.add_set("open", Set::set("ifname", open));
-    table.add_set("guarded", Set::set("ifname", guarded));
-    table.add_set("profile", Set::map("ifname : mark", marks));
-    table.add_set("mac", Set::set("ifname . ether_addr", macs));
-    table.add_set("own4", Set::set("ifname . ether_addr . ipv4_addr", exact4));
-    table.add_set("own6", Set::set("ifname . ether_addr . ipv6_addr", exact6));
-    table.add_set("pairs4", Set::intervals("ifname . ether_addr . ipv4_addr", intervals(Family::V4)));
-    table.add_set("pairs6", Set::intervals("ifname . ether_addr . ipv6_addr", intervals(Family::V6)));
-    table.add_set("advertises", Set::map("ifname : verdict", neighbours));
-    table.add_base(
-        "pre",
-        BRIDGE_PRE,
+    for mark in profiles.values() {
+        table.add_chain(format!("from-{mark}"), vec!["jump spoof".into(), format!("meta mark set {mark:#x}")]);
+        table.add_chain(format!("to-{mark}"), vec!["jump addressed".into(), format!("meta mark set {mark:#x}")]);
+    }
+    bindings.add_to(&mut table);
+    // One look-up tells the port's profile; what is in no map is dropped.
+    table.add_base("pre", BRIDGE_PRE, lines("meta mark set 0\niifname vmap @from\ndrop"));
+    table.add_base("forward", BRIDGE_FORWARD, lines("meta mark set 0\noifname vmap @to\ndrop"));
+    // Frames for others that the bridge floods are none of this port's business.
+    table.add_chain(
+        "addressed",
         lines(
-            "meta mark set 0
-             iifname @open accept
-             iifname != @guarded drop
-             jump spoof
-             meta mark set iifname map @profile",
+            "ether type != { arp, ip, ip6 } drop
+             ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 oifname . ether daddr != @mac drop",
         ),
     );
-    table.add_base(
-        "forward",
-        BRIDGE_FORWARD,
-        lines(
-            "meta mark set 0
-             oifname @open accept
-             oifname != @guarded drop
-             ether type != { arp, ip, ip6 } drop
-             ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 oifname . ether daddr != @mac drop
-             meta mark set oifname map @profile",
-        ),
-    );
-    // Anything but ARP and IP (VLAN tags above all) would pass the inet rules by.
+    // Anything but ARP and IP (VLAN tags above all) would pass the inet rules by. The addresses' sets hold the hardware
+    // address too, so only what they do not judge needs a look at it of its own.
     table.add_chain(
         "spoof",
         lines(
-            "iifname . ether saddr != @mac counter drop
-             ether type vmap { arp : goto spoof-arp, ip : goto spoof-ip4, ip6 : goto spoof-ip6 }
+            "ether type vmap { arp : goto spoof-arp, ip : goto spoof-ip4, ip6 : goto spoof-ip6 }
              counter drop",
         ),
     );
     table.add_chain(
         "spoof-arp",
         lines(
-            "iifname . arp saddr ether . arp saddr ip @own4 return
+            "iifname . ether saddr != @mac counter drop
+             iifname . arp saddr ether . arp saddr ip @own4 return
              iifname . arp saddr ether . arp saddr ip @pairs4 return
              counter drop",
         ),
@@ -163,9 +109,9 @@ fn bridge_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
         "spoof-ip4",
         lines(
             "udp sport 67 udp dport 68 counter drop
-             ip saddr 0.0.0.0 udp sport 68 udp dport 67 return
              iifname . ether saddr . ip saddr @own4 return
              iifname . ether saddr . ip saddr @pairs4 return
+             ip saddr 0.0.0.0 udp sport 68 udp dport 67 iifname . ether saddr @mac return
              counter drop",
         ),
     );
@@ -175,13 +121,85 @@ fn bridge_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
             "udp sport 547 udp dport 546 counter drop
              icmpv6 type { 134, 137 } counter drop
              icmpv6 type 136 iifname vmap @advertises
-             ip6 saddr :: icmpv6 type { 131, 132, 133, 135, 143 } return
              iifname . ether saddr . ip6 saddr @own6 return
              iifname . ether saddr . ip6 saddr @pairs6 return
+             ip6 saddr :: icmpv6 type { 131, 132, 133, 135, 143 } iifname . ether saddr @mac return
              counter drop",
         ),
     );
     table
+}
+
+/// Which interface may say what, as set elements.
+#[derive(Default)]
+struct Bindings {
+    from: Vec<String>,
+    to: Vec<String>,
+    macs: Vec<String>,
+    own4: Vec<String>,
+    own6: Vec<String>,
+    /// Interface and hardware address → prefixes.
+    pairs4: BTreeMap<String, Vec<IpNet>>,
+    pairs6: BTreeMap<String, Vec<IpNet>>,
+    advertises: Vec<String>,
+}
+
+impl Bindings {
+    /// Nothing of this interface is looked at.
+    fn open(&mut self, interface: String) {
+        self.from.push(format!("{interface} : accept"));
+        self.to.push(format!("{interface} : accept"));
+    }
+
+    fn guard(&mut self, port: &Port, mark: u32, table: &mut Table) {
+        let name = names::tap(&port.id);
+        let interface = quoted(&name);
+        self.from.push(format!("{interface} : goto from-{mark}"));
+        self.to.push(format!("{interface} : goto to-{mark}"));
+        self.macs.push(format!("{interface} . {}", port.mac));
+        let own = port.addresses.iter().map(|address| (port.mac, IpNet::from(*address)));
+        let link_local = (port.mac, IpNet::from(IpAddr::V6(port.mac.link_local())));
+        let mut targets = Vec::new();
+        for (mac, net) in own.chain([link_local]).chain(port.pairs.iter().copied()) {
+            let who = format!("{interface} . {mac}");
+            if mac != port.mac {
+                self.macs.push(who.clone());
+            }
+            let (exact, ranges) = match net {
+                IpNet::V4(_) => (&mut self.own4, &mut self.pairs4),
+                IpNet::V6(net) => {
+                    targets.push(v6_bounds(&net));
+                    (&mut self.own6, &mut self.pairs6)
+                }
+            };
+            if net.prefix_len() == net.max_prefix_len() {
+                exact.push(format!("{who} . {}", net.addr()));
+            } else {
+                ranges.entry(who).or_default().push(net);
+            }
+        }
+        let chain = format!("nd-{name}");
+        self.advertises.push(format!("{interface} : jump {chain}"));
+        table.add_chain(chain, vec![format!("@th,64,128 != {{ {} }} counter drop", advertised(targets))]);
+    }
+
+    fn add_to(self, table: &mut Table) {
+        // Elements of a concatenation with intervals may not overlap; one pair may lie inside another.
+        let intervals = |pairs: &BTreeMap<String, Vec<IpNet>>| -> Vec<String> {
+            pairs
+                .iter()
+                .flat_map(|(who, nets)| IpNet::aggregate(nets).into_iter().map(move |net| format!("{who} . {net}")))
+                .collect()
+        };
+        table.add_set("pairs4", Set::intervals("ifname . ether_addr . ipv4_addr", intervals(&self.pairs4)));
+        table.add_set("pairs6", Set::intervals("ifname . ether_addr . ipv6_addr", intervals(&self.pairs6)));
+        table.add_set("from", Set::map("ifname : verdict", self.from));
+        table.add_set("to", Set::map("ifname : verdict", self.to));
+        table.add_set("mac", Set::plain("ifname . ether_addr", self.macs));
+        table.add_set("own4", Set::plain("ifname . ether_addr . ipv4_addr", self.own4));
+        table.add_set("own6", Set::plain("ifname . ether_addr . ipv6_addr", self.own6));
+        table.add_set("advertises", Set::map("ifname : verdict", self.advertises));
+    }
 }
 
 /// The neighbour addresses that a port may advertise. nft before 1.0.7 knows the field only by its place.
@@ -281,7 +299,7 @@ fn inet_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
 /// Untracks what a stateless port says and hears, except in talk with a stateful port, which needs the tracking.
 fn stateless_rules(network: &Network, profiles: &BTreeMap<Profile, u32>, table: &mut Table) {
     let marks = profiles.iter().filter(|((stateless, _), _)| *stateless).map(|(_, mark)| format!("{mark:#x}"));
-    table.add_set("stateless", Set::set("mark", marks));
+    table.add_set("stateless", Set::plain("mark", marks));
     let mut rules = Vec::new();
     for (family, key, address) in [(Family::V4, "ipv4_addr", "ip daddr"), (Family::V6, "ipv6_addr", "ip6 daddr")] {
         let suffix = if family == Family::V4 { 4 } else { 6 };
@@ -315,7 +333,7 @@ fn group_chain(id: &Uuid, direction: Direction, family: Family) -> String {
 /// Whole addresses make a hash; as soon as a prefix is among them it must be an interval set, without overlaps.
 fn address_set(key: &'static str, nets: &[IpNet]) -> Set {
     if nets.iter().all(|net| net.prefix_len() == net.max_prefix_len()) {
-        Set::set(key, nets.iter().map(|net| net.addr().to_string()))
+        Set::plain(key, nets.iter().map(|net| net.addr().to_string()))
     } else {
         Set::intervals(key, IpNet::aggregate(&nets.to_vec()).iter().map(IpNet::to_string))
     }
@@ -341,4 +359,116 @@ fn lines(text: &str) -> Vec<String> {
 /// Kinds whose bridge end exists without a container.
 pub(crate) fn is_router_port(kind: PortKind) -> bool {
     matches!(kind, PortKind::RouterInterface | PortKind::RouterGateway)
+}
+
+#[cfg(test)]
+mod tests {
+    use sahab_contract::network::{ExternalPlan, GroupPlan, NetworkPlan, PortPlan, Remote, RulePlan};
+
+    use super::*;
+
+    fn id(n: u8) -> String {
+        Uuid::from_u128(u128::from(n)).to_string()
+    }
+
+    fn port(n: u8, groups: &[u8]) -> PortPlan {
+        PortPlan {
+            id: format!("{n:02x}000000-{n:02x}00-4000-8000-000000000000"),
+            kind: PortKind::Container,
+            device_id: id(n),
+            mac: format!("fa:16:3e:00:00:{n:02x}"),
+            addresses: vec![format!("10.0.0.{n}/24").parse().unwrap()],
+            admin_up: true,
+            port_security: true,
+            groups: groups.iter().map(|n| id(*n)).collect(),
+            allowed_pairs: vec![],
+            gateway4: None,
+            gateway6: None,
+            host_routes: vec![],
+            mtu: 1400,
+        }
+    }
+
+    fn plan() -> NetworkPlan {
+        let rule = |direction, ipv6, protocol, range, remote| RulePlan { direction, ipv6, protocol, range, remote };
+        let members =
+            |nets: &[&str]| Remote::Group { id: id(9), members: nets.iter().map(|net| net.parse().unwrap()).collect() };
+        NetworkPlan {
+            id: id(1),
+            mtu: 1400,
+            ports: vec![port(1, &[9]), port(2, &[9]), port(3, &[])],
+            groups: vec![GroupPlan {
+                id: id(9),
+                stateful: true,
+                rules: vec![
+                    rule(Direction::Egress, false, None, None, Remote::Any),
+                    rule(Direction::Ingress, false, Some(6), Some((80, None)), Remote::Any),
+                    rule(Direction::Ingress, false, None, None, members(&["10.0.0.1/32", "10.0.0.2/32"])),
+                ],
+            }],
+            ..NetworkPlan::default()
+        }
+    }
+
+    fn compiled(plan: &NetworkPlan) -> Ruleset {
+        compile(&Network::parse(plan).unwrap())
+    }
+
+    #[test]
+    fn the_whole_of_a_small_network() {
+        let mut plan = plan();
+        plan.ports[1].addresses.push("fd00::2/64".parse().unwrap());
+        plan.ports[1].allowed_pairs.push(("10.1.0.0/16".parse().unwrap(), String::new()));
+        plan.external = Some(ExternalPlan { gateways: vec![], nat: true });
+        insta::assert_snapshot!(compiled(&plan).replacement());
+    }
+
+    #[test]
+    fn one_more_port_of_known_groups_is_only_elements() {
+        let mut plan = plan();
+        let before = compiled(&plan);
+        plan.ports.push(port(4, &[9]));
+        let Remote::Group { members, .. } = &mut plan.groups[0].rules[2].remote else { unreachable!() };
+        members.push("10.0.0.4/32".parse().unwrap());
+        let update = compiled(&plan).update(&before);
+        assert!(!update.contains("delete"), "{update}");
+        assert!(
+            update.contains("add element inet sahab rg4-00000000000000000000000000000009 { 10.0.0.4 }"),
+            "{update}"
+        );
+        assert!(update.contains("add element bridge sahab from { \"tap04000000-04\" : goto from-2 }"), "{update}");
+        assert!(update.lines().count() <= 10, "{update}");
+        let back = before.update(&compiled(&plan));
+        assert!(back.contains("delete element bridge sahab own4") && !back.contains("delete table"), "{back}");
+    }
+
+    #[test]
+    fn ports_of_equal_groups_share_their_chains() {
+        let mut plan = plan();
+        for n in 10..200 {
+            plan.ports.push(port(n, &[9]));
+        }
+        let text = compiled(&plan).replacement();
+        assert_eq!(text.matches("chain from-").count(), 2);
+        assert_eq!(text.matches("chain g-").count(), 2);
+    }
+
+    #[test]
+    fn a_port_that_is_down_is_in_no_map_and_a_free_one_in_no_binding() {
+        let mut plan = plan();
+        plan.ports[0].admin_up = false;
+        plan.ports[1].port_security = false;
+        let text = compiled(&plan).replacement();
+        assert!(!text.contains("tap01000000-01"), "{text}");
+        assert!(text.contains("\"tap02000000-02\" : accept") && !text.contains("\"tap02000000-02\" . "), "{text}");
+    }
+
+    #[test]
+    fn stateless_rules_appear_only_with_a_stateless_group() {
+        let mut plan = plan();
+        assert!(!compiled(&plan).replacement().contains("notrack"));
+        plan.groups[0].stateful = false;
+        let text = compiled(&plan).replacement();
+        assert!(text.contains("notrack") && text.contains("@ingress-stateless"), "{text}");
+    }
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     bridge, host,
-    model::{Network, Port, Router, invalid, parse_id},
+    model::{Leg, Network, Port, Router, invalid, parse_id},
     names::{self, Owner},
     netns, network, router,
     settings::Settings,
@@ -43,12 +43,19 @@ struct Inner {
     /// dockerd's namespace, as the kernel wants it for the other end of a pair.
     host_namespace: Arc<OwnedFd>,
     host: Arc<Worker>,
-    /// A slot for each namespace name; its lock covers making and removing the namespace.
-    slots: Mutex<HashMap<String, Slot>>,
+    /// By namespace name.
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
     writes: Arc<AtomicU64>,
 }
 
-type Slot = Arc<AsyncMutex<Option<Arc<Worker>>>>;
+/// What is shared by all calls about one namespace.
+#[derive(Default)]
+struct Slot {
+    /// Held for the whole of a call that takes several steps.
+    order: AsyncMutex<()>,
+    /// Held while the namespace is made or removed.
+    worker: AsyncMutex<Option<Arc<Worker>>>,
+}
 
 impl LinuxDataplane {
     /// Needs CAP_NET_ADMIN and CAP_SYS_ADMIN, and a tokio runtime. Touches nothing yet.
@@ -78,7 +85,7 @@ impl LinuxDataplane {
         self.inner.writes.load(Ordering::Relaxed)
     }
 
-    fn slot(&self, name: &str) -> Slot {
+    fn slot(&self, name: &str) -> Arc<Slot> {
         let mut slots = self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(name.to_owned()).or_default())
     }
@@ -86,7 +93,7 @@ impl LinuxDataplane {
     /// The worker in the namespace of this name; `None` when there is no such namespace and it is not to be made.
     async fn worker(&self, name: &str, create: bool) -> Result<Option<Arc<Worker>>> {
         let slot = self.slot(name);
-        let mut slot = slot.lock().await;
+        let mut slot = slot.worker.lock().await;
         let living = netns::find(name);
         if let Some(worker) = slot.as_ref() {
             if living == Some(worker.identity) && worker.is_alive() {
@@ -106,11 +113,12 @@ impl LinuxDataplane {
 
     /// Empties a namespace of ours and removes it. Unknown is success.
     async fn remove_namespace(&self, name: &str) -> Result<()> {
-        // Also brings in a worker for a namespace that an earlier process left, to remove its links in good order.
-        drop(self.worker(name, false).await?);
         let slot = self.slot(name);
         {
-            let mut worker = slot.lock().await;
+            let _order = slot.order.lock().await;
+            // Also enters a namespace that an earlier process left, to remove its links in good order.
+            drop(self.worker(name, false).await?);
+            let mut worker = slot.worker.lock().await;
             if let Some(worker) = worker.take() {
                 retire(worker).await;
             }
@@ -140,12 +148,32 @@ impl LinuxDataplane {
             .collect())
     }
 
+    /// Makes a router's leg from the namespace of its network.
+    async fn add_leg(&self, leg: Leg, router: &str, worker: &Worker) -> Result<()> {
+        let target = Arc::new(OwnedFd::from(File::open(netns::path(router))?));
+        let namespace = self.network_namespace(&leg.network);
+        let network = self.worker(&namespace, false).await?.ok_or_else(|| network::not_applied(&leg.network))?;
+        let first = {
+            let (leg, target) = (leg.clone(), Arc::clone(&target));
+            network.call(async move |namespace| router::add_leg(namespace, leg, target).await).await
+        };
+        match first {
+            Err(error) if bridge::is_conflict(&error) => {
+                // The router's end of a pair whose network died by other hands is still on its way out.
+                let name = leg.name.clone();
+                worker.call(async move |namespace| bridge::delete(namespace, &name).await).await?;
+                network.call(async move |namespace| router::add_leg(namespace, leg, target).await).await
+            }
+            other => other,
+        }
+    }
+
     async fn remove_from_host(&self, id: Uuid) -> Result<()> {
         let settings = self.inner.settings.clone();
         self.inner.host.call(async move |host| host::remove(host, id, &settings).await).await
     }
 
-    async fn prepare_network(&self, network: Network, worker: &Worker) -> Result<()> {
+    async fn prepare_network(&self, network: Network, worker: &Worker) -> Result<bool> {
         let host = Arc::clone(&self.inner.host_namespace);
         let id = network.id;
         let first = {
@@ -177,14 +205,21 @@ async fn retire(worker: Arc<Worker>) {
 impl Dataplane for LinuxDataplane {
     async fn apply_network(&self, plan: &NetworkPlan) -> Result<()> {
         let network = Network::parse(plan)?;
-        let name = self.network_namespace(&network.id);
-        let Some(worker) = self.worker(&name, true).await? else { return Err(network::not_applied(&network.id)) };
         let (id, mtu, external) = (network.id, network.mtu, network.external.clone());
-        self.prepare_network(network, &worker).await?;
+        let name = self.network_namespace(&id);
+        let slot = self.slot(&name);
+        let _order = slot.order.lock().await;
+        let worker = self.worker(&name, true).await?.ok_or_else(|| network::not_applied(&id))?;
+        let left_host = self.prepare_network(network, &worker).await?;
         if let Some(external) = external {
             let settings = self.inner.settings.clone();
-            self.inner.host.call(async move |host| host::apply(host, id, &external, mtu, &settings).await).await?;
-        } else if self.inner.host.call(async move |host| Ok(host.host_tables.contains_key(&id))).await? {
+            return self
+                .inner
+                .host
+                .call(async move |host| host::apply(host, id, &external, mtu, &settings).await)
+                .await;
+        }
+        if left_host || self.inner.host.call(async move |host| Ok(host.host_tables.contains_key(&id))).await? {
             self.remove_from_host(id).await?;
         }
         Ok(())
@@ -199,33 +234,23 @@ impl Dataplane for LinuxDataplane {
     async fn apply_router(&self, plan: &RouterPlan) -> Result<()> {
         let router = Router::parse(plan)?;
         let name = self.router_namespace(&router.id);
-        let Some(worker) = self.worker(&name, true).await? else {
-            return Err(Error::internal("a router's namespace was not made"));
-        };
+        let slot = self.slot(&name);
+        let _order = slot.order.lock().await;
+        let worker =
+            self.worker(&name, true).await?.ok_or_else(|| Error::internal("a router's namespace is missing"))?;
         let missing = {
             let router = router.clone();
             worker.call(async move |namespace| router::prepare(namespace, router).await).await?
         };
-        if !missing.is_empty() {
-            let target = Arc::new(OwnedFd::from(File::open(netns::path(&name))?));
-            for leg in missing {
-                let namespace = self.network_namespace(&leg.network);
-                let network =
-                    self.worker(&namespace, false).await?.ok_or_else(|| network::not_applied(&leg.network))?;
-                let (again, name) = (leg.clone(), leg.name.clone());
-                let fd = Arc::clone(&target);
-                let first = network.call(async move |namespace| router::add_leg(namespace, leg, fd).await).await;
-                match first {
-                    Err(error) if bridge::is_conflict(&error) => {
-                        worker.call(async move |namespace| bridge::delete(namespace, &name).await).await?;
-                        let fd = Arc::clone(&target);
-                        network.call(async move |namespace| router::add_leg(namespace, again, fd).await).await?;
-                    }
-                    other => other?,
-                }
+        // A leg that cannot be made now must not keep the others from working.
+        let mut failure = None;
+        for leg in missing {
+            if let Err(error) = self.add_leg(leg, &name, &worker).await {
+                failure.get_or_insert(error);
             }
         }
-        worker.call(async move |namespace| router::finish(namespace, router).await).await
+        worker.call(async move |namespace| router::finish(namespace, router).await).await?;
+        failure.map_or(Ok(()), Err)
     }
 
     async fn remove_router(&self, id: &str) -> Result<()> {
@@ -240,6 +265,8 @@ impl Dataplane for LinuxDataplane {
             return Err(invalid(format!("port {} is a router's and cannot be plugged", port.id)));
         }
         let name = self.network_namespace(&id);
+        let slot = self.slot(&name);
+        let _order = slot.order.lock().await;
         let worker = self.worker(&name, false).await?.ok_or_else(|| network::not_applied(&id))?;
         let end = {
             let port = port.clone();

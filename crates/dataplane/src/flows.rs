@@ -5,7 +5,7 @@
 //! rules, so that what is still allowed lives on. The namespace's `nf_conntrack_tcp_loose` is 0: a connection that was
 //! removed is not picked up again in its middle.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
 use sahab_contract::network::Direction;
@@ -122,30 +122,61 @@ fn permits(network: &Network, port: &Port, direction: Direction, remote: &IpAddr
             .any(|rule| allows(rule, direction, remote, flow))
 }
 
-fn owner<'a>(network: &'a Network, address: &IpAddr) -> Option<&'a Port> {
-    network
-        .ports
-        .values()
-        .find(|port| port.addresses.contains(address))
-        .or_else(|| network.ports.values().find(|port| port.owns(address)))
+/// Who may use which address.
+struct Owners<'a> {
+    exact: HashMap<IpAddr, &'a Port>,
+    prefixes: Vec<(IpNet, &'a Port)>,
 }
 
-/// Whether a connection may go on under the new plan. `old` is what was applied before, if it is known.
-pub(crate) fn keep(new: &Network, old: Option<&Network>, flow: &Flow) -> bool {
-    for (address, remote, direction) in
-        [(flow.source, flow.destination, Direction::Egress), (flow.destination, flow.source, Direction::Ingress)]
-    {
-        let port = owner(new, &address);
-        // An address that changed hands takes no connection with it.
-        let before = old.and_then(|old| owner(old, &address)).map(|port| port.id);
-        if before.is_some() && before != port.map(|port| port.id) {
-            return false;
+impl<'a> Owners<'a> {
+    fn of(network: &'a Network) -> Owners<'a> {
+        let mut owners = Owners { exact: HashMap::new(), prefixes: Vec::new() };
+        for port in network.ports.values() {
+            owners.prefixes.extend(port.pairs.iter().map(|(_, net)| (*net, port)));
+            owners.exact.insert(IpAddr::V6(port.mac.link_local()), port);
         }
-        if port.is_some_and(|port| !permits(new, port, direction, &remote, flow)) {
-            return false;
+        // A port's own address counts more than another's permission to use it.
+        for port in network.ports.values() {
+            owners.exact.extend(port.addresses.iter().map(|address| (*address, port)));
         }
+        owners
     }
-    true
+
+    fn find(&self, address: &IpAddr) -> Option<&'a Port> {
+        let exact = self.exact.get(address).copied();
+        exact.or_else(|| self.prefixes.iter().find(|(net, _)| net.contains(address)).map(|(_, port)| *port))
+    }
+}
+
+/// Judges connections by a new plan. `old` is what was applied before, if it is known.
+pub(crate) struct Judge<'a> {
+    network: &'a Network,
+    now: Owners<'a>,
+    before: Option<Owners<'a>>,
+}
+
+impl<'a> Judge<'a> {
+    pub(crate) fn new(network: &'a Network, old: Option<&'a Network>) -> Judge<'a> {
+        Judge { network, now: Owners::of(network), before: old.map(Owners::of) }
+    }
+
+    /// Whether the connection may go on.
+    pub(crate) fn keeps(&self, flow: &Flow) -> bool {
+        for (address, remote, direction) in
+            [(flow.source, flow.destination, Direction::Egress), (flow.destination, flow.source, Direction::Ingress)]
+        {
+            let port = self.now.find(&address);
+            // An address that changed hands takes no connection with it.
+            let before = self.before.as_ref().and_then(|owners| owners.find(&address)).map(|port| port.id);
+            if before.is_some() && before != port.map(|port| port.id) {
+                return false;
+            }
+            if port.is_some_and(|port| !permits(self.network, port, direction, &remote, flow)) {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// Whether anything that `old` allowed may be forbidden by `new`; when not, no connection needs a look.
@@ -215,6 +246,10 @@ mod tests {
     use super::*;
     use crate::model::{Group, Mac};
 
+    fn keep(new: &Network, old: Option<&Network>, flow: &Flow) -> bool {
+        Judge::new(new, old).keeps(flow)
+    }
+
     const TCP: &str = "ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=40000 dport=80 \
                        src=10.0.0.2 dst=10.0.0.1 sport=80 dport=40000 [ASSURED] mark=0 use=1";
     const PING: &str = "ipv4     2 icmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=7 src=10.0.0.2 \
@@ -236,7 +271,6 @@ mod tests {
         Network {
             id: Uuid::nil(),
             mtu: 1500,
-            cidrs: vec![],
             ports: [port(1), port(2)].into_iter().map(|port| (port.id, port)).collect(),
             groups: BTreeMap::from([(group, Group { stateful: true, rules })]),
             external: None,

@@ -21,6 +21,8 @@ pub(crate) struct Loaded {
     generation: Option<u32>,
     /// The kernel's own rendering of the table.
     listing: String,
+    /// Transaction number as of which Docker's chains let the leg through.
+    docker_seen: Option<u32>,
 }
 
 /// Gives the host its place in an external network. The pair exists already.
@@ -38,6 +40,8 @@ pub(crate) async fn apply(
     let disable = if v6.is_empty() { "1" } else { "0" };
     sysctl::set_if_present(host, &format!("ipv6/conf/{name}/disable_ipv6"), disable)?;
     sysctl::set_if_present(host, &format!("ipv6/conf/{name}/accept_ra"), "0")?;
+    // A leg that was made anew has another hardware address; tell those who remember the old one.
+    sysctl::set(host, &format!("ipv4/conf/{name}/arp_notify"), "1")?;
     let alias = id.to_string();
     let change = Change {
         up: (!link.up).then_some(true),
@@ -58,9 +62,10 @@ pub(crate) async fn apply(
         sysctl::set(host, "ipv4/ip_forward", "1")?;
     }
     if !v6.is_empty() {
+        keep_router_advertisements(host)?;
         sysctl::set_if_present(host, "ipv6/conf/all/forwarding", "1")?;
     }
-    accept_in_docker(host, &name).await
+    accept_in_docker(host, id, &name).await
 }
 
 async fn load_rules(host: &mut Namespace, id: Uuid, leg: &str, plan: &ExternalPlan, settings: &Settings) -> Result<()> {
@@ -81,7 +86,7 @@ async fn load_rules(host: &mut Namespace, id: Uuid, leg: &str, plan: &ExternalPl
     nft::transaction(host, rules.replacement()).await?;
     let generation = nft::generation();
     let listing = list_table(host, &table).await?;
-    host.host_tables.insert(id, Loaded { rules, generation, listing });
+    host.host_tables.insert(id, Loaded { rules, generation, listing, docker_seen: None });
     Ok(())
 }
 
@@ -89,18 +94,19 @@ async fn list_table(host: &Namespace, table: &str) -> Result<String> {
     host.run("nft", &["--stateless", "list", "table", "inet", table], None).await.map(|output| output.stdout)
 }
 
-/// Takes away what [`apply`] made, except the link, which goes with its other end.
+/// Takes away what [`apply`] made. The table is made first and goes last, so where it is missing nothing else is left.
 pub(crate) async fn remove(host: &mut Namespace, id: Uuid, settings: &Settings) -> Result<()> {
-    host.host_tables.remove(&id);
-    let table = names::host_table(&settings.prefix, &id);
-    if table_names(host).await?.contains(&table) {
-        nft::remove(host, "inet", &table).await?;
+    let (table, leg) = (names::host_table(&settings.prefix, &id), names::host_leg(&id));
+    let known = host.host_tables.remove(&id).is_some();
+    let has_table = known || table_names(host).await?.contains(&table);
+    if !has_table && host.links.link(&leg).await?.is_none() {
+        return Ok(());
     }
-    let leg = names::host_leg(&id);
-    for rule in docker_rules(host, &leg).await? {
+    for rule in docker_rules(&iptables(host).await?.unwrap_or_default(), &leg) {
         delete_docker_rule(host, &rule).await?;
     }
-    bridge::delete(host, &leg).await
+    bridge::delete(host, &leg).await?;
+    if has_table { nft::remove(host, "inet", &table).await } else { Ok(()) }
 }
 
 async fn table_names(host: &Namespace) -> Result<Vec<String>> {
@@ -117,30 +123,48 @@ pub(crate) async fn tables_of(host: &mut Namespace, prefix: &str) -> Result<Vec<
 
 /// Docker drops what it does not know when it switched forwarding on itself; an accept elsewhere does not override
 /// that, only one in the chain that Docker keeps for its users.
-async fn accept_in_docker(host: &Namespace, leg: &str) -> Result<()> {
-    let Some(chain) = filtering_chain(host).await? else { return Ok(()) };
-    let present = docker_rules(host, leg).await?;
-    for direction in ["-i", "-o"] {
-        let rule = format!("{chain} {direction} {leg} -j ACCEPT");
-        if !present.contains(&rule) {
+async fn accept_in_docker(host: &mut Namespace, id: Uuid, leg: &str) -> Result<()> {
+    let generation = nft::generation();
+    let seen = host.host_tables.get(&id).and_then(|known| known.docker_seen);
+    if generation.is_some() && seen == generation && !has_legacy_iptables() {
+        return Ok(());
+    }
+    if let Some(listing) = iptables(host).await?
+        && let Some(chain) = filtering_chain(&listing)
+    {
+        let present = docker_rules(&listing, leg);
+        for direction in ["-i", "-o"] {
+            if present.contains(&format!("{chain} {direction} {leg} -j ACCEPT")) {
+                continue;
+            }
             host.count();
-            let arguments = ["-w", "5", "-I", &chain, "1", direction, leg, "-j", "ACCEPT"];
+            let arguments = ["-w", "5", "-I", chain, "1", direction, leg, "-j", "ACCEPT"];
             let output = host.run("iptables", &arguments, None).await?;
             if !output.success {
                 tracing::warn!(leg, error = %output.stderr, "cannot let an external network through Docker's rules");
+                return Ok(());
             }
         }
+    }
+    // Seen as of now, our own additions included.
+    let generation = nft::generation();
+    if let Some(known) = host.host_tables.get_mut(&id) {
+        known.docker_seen = generation;
     }
     Ok(())
 }
 
+/// Rules of the old iptables do not count as nftables transactions.
+fn has_legacy_iptables() -> bool {
+    std::fs::read_to_string("/proc/thread-self/net/ip_tables_names").is_ok_and(|tables| !tables.trim().is_empty())
+}
+
 /// The chain that must let our legs through; `None`: nothing stands in the way.
-async fn filtering_chain(host: &Namespace) -> Result<Option<String>> {
-    let Some(listing) = iptables(host).await? else { return Ok(None) };
+fn filtering_chain(listing: &str) -> Option<&'static str> {
     if listing.lines().any(|line| line == "-N DOCKER-USER") {
-        return Ok(Some("DOCKER-USER".into()));
+        return Some("DOCKER-USER");
     }
-    Ok(listing.lines().any(|line| line == "-P FORWARD DROP").then(|| "FORWARD".into()))
+    listing.lines().any(|line| line == "-P FORWARD DROP").then_some("FORWARD")
 }
 
 /// The filter table's rules as `iptables -S` prints them; `None` when the host does without iptables.
@@ -154,14 +178,13 @@ async fn iptables(host: &Namespace) -> Result<Option<String>> {
 }
 
 /// Our rules for one leg in Docker's chains, without the leading `-A`.
-async fn docker_rules(host: &Namespace, leg: &str) -> Result<Vec<String>> {
-    let listing = iptables(host).await?.unwrap_or_default();
-    Ok(listing
+fn docker_rules(listing: &str, leg: &str) -> Vec<String> {
+    listing
         .lines()
         .filter_map(|line| line.strip_prefix("-A "))
         .filter(|rule| rule.split_whitespace().any(|word| word == leg) && rule.ends_with("-j ACCEPT"))
         .map(str::to_owned)
-        .collect())
+        .collect()
 }
 
 async fn delete_docker_rule(host: &Namespace, rule: &str) -> Result<()> {
@@ -169,4 +192,18 @@ async fn delete_docker_rule(host: &Namespace, rule: &str) -> Result<()> {
     let mut arguments = vec!["-w", "5", "-D"];
     arguments.extend(rule.split_whitespace());
     host.run("iptables", &arguments, None).await.map(drop)
+}
+
+/// Routers ignore router advertisements, so a host that got its own IPv6 route by one would lose it: keep listening on
+/// the interfaces that do.
+fn keep_router_advertisements(host: &Namespace) -> Result<()> {
+    let Ok(interfaces) = std::fs::read_dir("/proc/sys/net/ipv6/conf") else { return Ok(()) };
+    for interface in interfaces.flatten() {
+        let name = interface.file_name().to_string_lossy().into_owned();
+        let listens = std::fs::read_to_string(interface.path().join("accept_ra")).is_ok_and(|v| v.trim() == "1");
+        if listens && !["all", "default", "lo"].contains(&name.as_str()) {
+            sysctl::set_if_present(host, &format!("ipv6/conf/{name}/accept_ra"), "2")?;
+        }
+    }
+    Ok(())
 }

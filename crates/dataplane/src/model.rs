@@ -74,7 +74,6 @@ impl Family {
 pub(crate) struct Network {
     pub(crate) id: Uuid,
     pub(crate) mtu: u32,
-    pub(crate) cidrs: Vec<IpNet>,
     pub(crate) ports: BTreeMap<Uuid, Port>,
     pub(crate) groups: BTreeMap<Uuid, Group>,
     pub(crate) external: Option<ExternalPlan>,
@@ -92,15 +91,6 @@ pub(crate) struct Port {
     pub(crate) groups: BTreeSet<Uuid>,
     pub(crate) pairs: Vec<(Mac, IpNet)>,
     pub(crate) mtu: u32,
-}
-
-impl Port {
-    /// Whether the port may use the address as its own.
-    pub(crate) fn owns(&self, address: &IpAddr) -> bool {
-        self.addresses.contains(address)
-            || self.pairs.iter().any(|(_, net)| net.contains(address))
-            || matches!(address, IpAddr::V6(v6) if *v6 == self.mac.link_local())
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -169,7 +159,6 @@ impl Network {
         Ok(Network {
             id: parse_id(&plan.id)?,
             mtu: check_mtu(plan.mtu)?,
-            cidrs: plan.subnets.iter().map(|subnet| subnet.cidr.trunc()).collect(),
             ports,
             groups,
             external: plan.external.clone(),

@@ -15,6 +15,7 @@ use crate::{
 const FORWARD: &str = "type filter hook forward priority 0; policy accept;";
 const FORWARD_CLOSED: &str = "type filter hook forward priority 0; policy drop;";
 const INPUT: &str = "type filter hook input priority 0; policy accept;";
+const INPUT_CLOSED: &str = "type filter hook input priority 0; policy drop;";
 const DNAT: &str = "type nat hook prerouting priority -100; policy accept;";
 const SNAT: &str = "type nat hook postrouting priority 100; policy accept;";
 
@@ -23,6 +24,8 @@ pub(crate) fn router(router: &Router) -> Ruleset {
     let mut filter = Table::new("inet", TABLE);
     if !router.admin_up {
         filter.add_base("forward", FORWARD_CLOSED, Vec::new());
+        // Nor does it answer for floating addresses, which are its own while they lead nowhere.
+        filter.add_base("input", INPUT_CLOSED, Vec::new());
         return Ruleset { tables: vec![filter] };
     }
     let mut rules = vec!["tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu".to_string()];
@@ -111,4 +114,85 @@ pub(crate) fn host(table: String, leg: &str, plan: &ExternalPlan, ports: &[HostP
         table.add_base("post", SNAT, rules);
     }
     Ruleset { tables: vec![table] }
+}
+
+#[cfg(test)]
+mod tests {
+    use sahab_contract::network::{FloatingPlan, ForwardPlan, RouterLeg, RouterPlan};
+
+    use super::*;
+    use crate::settings::HostPort;
+
+    fn plan() -> RouterPlan {
+        let leg = |n: u8, address: &str| RouterLeg {
+            port_id: format!("{n:02x}000000-{n:02x}00-4000-8000-000000000000"),
+            network_id: uuid::Uuid::nil().to_string(),
+            mac: "fa:16:3e:00:00:01".into(),
+            addresses: vec![address.parse().unwrap()],
+            next_hops: vec![],
+            mtu: 1400,
+        };
+        RouterPlan {
+            id: uuid::Uuid::nil().to_string(),
+            admin_up: true,
+            gateway: Some(leg(1, "172.24.4.10/24")),
+            snat: true,
+            interfaces: vec![leg(2, "10.0.0.1/24")],
+            routes: vec![],
+            floating_ips: vec![FloatingPlan {
+                id: String::new(),
+                floating: "172.24.4.20".parse().unwrap(),
+                fixed: "10.0.0.11".parse().unwrap(),
+            }],
+            port_forwardings: vec![ForwardPlan {
+                id: String::new(),
+                protocol: "TCP".into(),
+                external: "172.24.4.21".parse().unwrap(),
+                external_port: 8080,
+                internal: "10.0.0.12".parse().unwrap(),
+                internal_port: 80,
+            }],
+        }
+    }
+
+    #[test]
+    fn the_whole_of_a_router() {
+        insta::assert_snapshot!(router(&Router::parse(&plan()).unwrap()).replacement());
+    }
+
+    #[test]
+    fn another_floating_address_is_only_elements() {
+        let before = router(&Router::parse(&plan()).unwrap());
+        let mut more = plan();
+        more.floating_ips.push(FloatingPlan {
+            id: String::new(),
+            floating: "172.24.4.22".parse().unwrap(),
+            fixed: "10.0.0.13".parse().unwrap(),
+        });
+        assert_eq!(
+            router(&Router::parse(&more).unwrap()).update(&before),
+            "add element ip sahab floating-in { 172.24.4.22 : 10.0.0.13 }\n\
+             add element ip sahab floating-out { 10.0.0.13 : 172.24.4.22 }\n"
+        );
+    }
+
+    #[test]
+    fn a_router_that_is_down_loses_its_translation() {
+        let before = router(&Router::parse(&plan()).unwrap());
+        let down = router(&Router::parse(&RouterPlan { admin_up: false, ..plan() }).unwrap());
+        let text = down.update(&before);
+        assert!(
+            text.contains("policy drop") && text.ends_with("add table ip sahab\ndelete table ip sahab\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_host_lets_in_only_what_is_listed() {
+        let plan = ExternalPlan { gateways: vec!["172.24.4.1/24".parse().unwrap()], nat: true };
+        let ports = [HostPort { protocol: HostProtocol::Tcp, port: 53 }];
+        insta::assert_snapshot!(host("sahab_host_x".into(), "sx0", &plan, &ports).replacement());
+        let plan = ExternalPlan { nat: false, ..plan };
+        assert!(!host("t".into(), "sx0", &plan, &[]).replacement().contains("masquerade"));
+    }
 }

@@ -17,8 +17,8 @@ use netlink_packet_route::{
     AddressFamily,
     address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope},
     link::{
-        BridgeBooleanOptionFlags, BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
-        LinkInfo, LinkMessage,
+        BridgeBooleanOptionFlags, BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute,
+        LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
     },
     route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType},
 };
@@ -126,8 +126,10 @@ impl Netlink {
     }
 
     pub(crate) async fn links(&self) -> Result<Vec<Link>> {
+        // Counters are most of a link's description, and nobody here reads them.
+        let request = self.handle.link().get().set_filter_mask(AddressFamily::Unspec, vec![LinkExtentMask::SkipStats]);
         let messages: Vec<LinkMessage> =
-            self.handle.link().get().execute().try_collect().await.map_err(|error| failed("list links", error))?;
+            request.execute().try_collect().await.map_err(|error| failed("list links", error))?;
         Ok(messages.into_iter().map(parse_link).collect())
     }
 
@@ -152,9 +154,14 @@ impl Netlink {
     }
 
     pub(crate) async fn configure_bridge(&self, link: &Link) -> Result<()> {
-        self.count();
-        let message = bridge_options(LinkMessageBuilder::<LinkBridge>::new(&link.name).index(link.index)).build();
-        self.handle.link().change(message).execute().await.map_err(|e| failed("configure the bridge", e))
+        let this = || LinkMessageBuilder::<LinkBridge>::new(&link.name).index(link.index);
+        // The kernel reads the delay before the protocol's state and refuses a short one while the protocol is on.
+        for message in [this().stp_state(BridgeStpState::Disabled).build(), bridge_options(this()).build()] {
+            self.count();
+            let result = self.handle.link().change(message).execute().await;
+            result.map_err(|error| failed("configure the bridge", error))?;
+        }
+        Ok(())
     }
 
     /// Creates the pair with one message, then names its port (the kernel takes an alias only of an existing link).

@@ -1,8 +1,12 @@
 //! Makes the namespace of a network agree with its plan. Runs on the namespace's own worker.
 
-use std::{collections::HashMap, os::fd::OwnedFd, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
-use sahab_contract::{Error, Result, network::PortKind};
+use sahab_contract::{Error, Result};
 use uuid::Uuid;
 
 use crate::{
@@ -11,12 +15,13 @@ use crate::{
     names::{self, group},
     netlink::{Change, Link},
     nft::{self, Outcome},
-    sysctl,
+    router, sysctl,
     worker::Namespace,
 };
 
-/// Order matters: parameters, rules, then links, so that no interface is ever up without its rules.
-pub(crate) async fn apply(namespace: &mut Namespace, network: Network, host: Arc<OwnedFd>) -> Result<()> {
+/// Order matters: parameters, rules, then links, so that no interface is ever up without its rules. Returns whether the
+/// network has just stopped being external, so that the host must be cleaned too.
+pub(crate) async fn apply(namespace: &mut Namespace, network: Network, host: Arc<OwnedFd>) -> Result<bool> {
     parameters(namespace)?;
     rules(namespace, network.clone()).await?;
     let links = links(namespace, network.mtu).await?;
@@ -29,9 +34,7 @@ pub(crate) async fn apply(namespace: &mut Namespace, network: Network, host: Arc
         }
     }
     remove_strangers(namespace, &network, &links).await?;
-    host_leg(namespace, &network, by_name.get(names::HOST_LEG_PEER).copied(), bridge, host).await?;
-    namespace.network = Some(network);
-    Ok(())
+    host_leg(namespace, &network, by_name.get(names::HOST_LEG_PEER).copied(), bridge, host).await
 }
 
 fn parameters(namespace: &Namespace) -> Result<()> {
@@ -57,7 +60,8 @@ async fn rules(namespace: &mut Namespace, network: Network) -> Result<()> {
         (None, Outcome::Replaced) => !fresh,
         (None, _) => false,
     };
-    if look && let Err(error) = conntrack::prune(namespace, |flow| flows::keep(&network, old.as_ref(), flow)).await {
+    let judge = flows::Judge::new(&network, old.as_ref());
+    if look && let Err(error) = conntrack::prune(namespace, |flow| judge.keeps(flow)).await {
         // Remember the old plan: the next attempt must find the same difference.
         namespace.network = old;
         namespace.loaded = nft::Loaded::default();
@@ -92,16 +96,10 @@ async fn links(namespace: &Namespace, mtu: u32) -> Result<Vec<Link>> {
 /// Removes container ports that the plan does not name. Routers remove their own legs: a router's plan may be ahead of
 /// its network's, and no rule knows such a leg, so it is silent until then.
 async fn remove_strangers(namespace: &Namespace, network: &Network, links: &[Link]) -> Result<()> {
-    let wanted: Vec<String> = network
-        .ports
-        .values()
-        .filter(|port| port.kind == PortKind::Container)
-        .map(|port| names::tap(&port.id))
-        .collect();
+    let wanted: HashSet<String> = network.ports.keys().map(names::tap).collect();
     let strangers: Vec<&Link> = links
         .iter()
         .filter(|link| link.name.starts_with("tap") && link.group != group::ROUTER && !wanted.contains(&link.name))
-        .filter(|link| !network.ports.values().any(|port| names::tap(&port.id) == link.name))
         .collect();
     if !strangers.is_empty() {
         let names: Vec<_> = strangers.iter().map(|link| link.name.as_str()).collect();
@@ -117,13 +115,14 @@ async fn host_leg(
     found: Option<&Link>,
     bridge: u32,
     host: Arc<OwnedFd>,
-) -> Result<()> {
-    use std::os::fd::AsFd;
+) -> Result<bool> {
     let alias = network.id.to_string();
     match (found, network.external.is_some()) {
-        (None, false) => Ok(()),
-        (Some(link), false) => namespace.links.delete(link.index).await,
-        (Some(link), true) => bridge::adjust(namespace, link, bridge, &alias, network.mtu, true, group::HOST).await,
+        (None, false) => return Ok(false),
+        (Some(link), false) => return namespace.links.delete(link.index).await.map(|()| true),
+        (Some(link), true) => {
+            bridge::adjust(namespace, link, bridge, &alias, network.mtu, true, group::HOST).await?;
+        }
         (None, true) => {
             bridge::add(
                 namespace,
@@ -138,9 +137,10 @@ async fn host_leg(
                     peer_namespace: host.as_fd(),
                 },
             )
-            .await
+            .await?;
         }
     }
+    Ok(false)
 }
 
 /// What a worker of dockerd's namespace knows of the other end of a port's pair.
@@ -163,7 +163,6 @@ pub(crate) async fn plug(
     end: Option<ContainerEnd>,
     host: Arc<OwnedFd>,
 ) -> Result<()> {
-    use std::os::fd::AsFd;
     let pair = bridge::container(&port.id, port.mac, port.mtu, port.admin_up, host.as_fd());
     if let Some(link) = namespace.links.link(&pair.name).await? {
         // The other end is where Docker will look for it and belongs to this very port.
@@ -200,8 +199,10 @@ pub(crate) async fn plugged(namespace: &mut Namespace) -> Result<Vec<(String, bo
 /// Removes every link before the namespace itself goes, so that their other ends are gone when this returns.
 pub(crate) async fn dismantle(namespace: &mut Namespace) -> Result<()> {
     let links = namespace.links.links().await?;
-    let ours: Vec<&Link> =
-        links.iter().filter(|link| link.group >= group::CONTAINER && link.group <= group::DOOMED).collect();
+    let ours: Vec<&Link> = links
+        .iter()
+        .filter(|link| (group::CONTAINER..=group::DOOMED).contains(&link.group) || router::is_leg(link))
+        .collect();
     namespace.links.delete_many(&ours, group::DOOMED).await
 }
 

@@ -1,6 +1,6 @@
 //! What the dataplane needs of the kernel and of the host's tools, tried out for real: `sahab doctor` shows the answers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fs::File, os::fd::AsFd, sync::Arc};
 
 use sahab_contract::Result;
 use serde::Serialize;
@@ -8,7 +8,9 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 use crate::{
-    names, netns,
+    names,
+    netlink::Veth,
+    netns,
     worker::{Namespace, Place, Worker},
 };
 
@@ -78,8 +80,7 @@ pub async fn probe() -> Vec<Check> {
 async fn inside(namespace: &mut Namespace) -> Vec<Check> {
     let mut checks = Vec::new();
     checks.push(check("bridge", true, outcome(namespace.links.add_bridge(names::BRIDGE).await), KERNEL));
-    let veth = ["link", "add", "probe0", "type", "veth", "peer", "name", "probe1"];
-    checks.push(check("veth", true, run(namespace, "ip", &veth, None).await, KERNEL));
+    checks.push(check("veth", true, outcome(pair(namespace).await), KERNEL));
     let vxlan = ["link", "add", "probe2", "type", "vxlan", "id", "1", "dstport", "4789", "local", "127.0.0.1"];
     checks.push(check(
         "vxlan",
@@ -128,6 +129,22 @@ async fn inside(namespace: &mut Namespace) -> Vec<Check> {
     checks
 }
 
+async fn pair(namespace: &Namespace) -> Result<()> {
+    let own = File::open("/proc/thread-self/ns/net")?;
+    let veth = Veth {
+        name: "probe0",
+        alias: "probe",
+        mtu: 1500,
+        master: None,
+        group: 0,
+        up: true,
+        peer_name: "probe1",
+        peer_mac: None,
+        peer_namespace: own.as_fd(),
+    };
+    namespace.links.add_veth(&veth).await
+}
+
 async fn run(
     namespace: &Namespace,
     program: &str,
@@ -163,8 +180,8 @@ fn version(line: &str) -> Option<(u32, u32, u32)> {
 }
 
 fn limit() -> std::result::Result<String, String> {
-    let path = PathBuf::from("/proc/sys/net/netfilter/nf_conntrack_max");
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text =
+        std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").map_err(|error| error.to_string())?;
     let entries: u32 = text.trim().parse().map_err(|_| format!("unreadable: {text}"))?;
     if entries >= 65_536 { Ok(format!("{entries} connections")) } else { Err(format!("only {entries} connections")) }
 }

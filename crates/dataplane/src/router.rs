@@ -35,7 +35,7 @@ pub(crate) async fn prepare(namespace: &mut Namespace, router: Router) -> Result
     Ok(router.legs().filter(|leg| !present.contains(leg.name.as_str())).cloned().collect())
 }
 
-fn is_leg(link: &Link) -> bool {
+pub(crate) fn is_leg(link: &Link) -> bool {
     link.name.starts_with("qr-") || link.name.starts_with("qg-")
 }
 
@@ -109,9 +109,7 @@ pub(crate) async fn finish(namespace: &mut Namespace, router: Router) -> Result<
         }
         addresses(namespace, link, leg, wanted).await?;
     }
-    routes(namespace, &router).await?;
-    namespace.router = Some(router);
-    Ok(())
+    routes(namespace, &router).await
 }
 
 /// Floating addresses, as single addresses of the gateway's interface.

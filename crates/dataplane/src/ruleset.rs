@@ -37,7 +37,7 @@ pub(crate) struct Chain {
 }
 
 impl Set {
-    pub(crate) fn set(key: &'static str, elements: impl IntoIterator<Item = String>) -> Set {
+    pub(crate) fn plain(key: &'static str, elements: impl IntoIterator<Item = String>) -> Set {
         Set { keyword: "set", key, interval: false, elements: elements.into_iter().collect() }
     }
     pub(crate) fn intervals(key: &'static str, elements: impl IntoIterator<Item = String>) -> Set {
@@ -179,7 +179,7 @@ mod tests {
 
     fn table(elements: &[&str], chains: &[&str]) -> Ruleset {
         let mut table = Table::new("inet", "t");
-        table.add_set("s", Set::set("ifname", elements.iter().map(ToString::to_string)));
+        table.add_set("s", Set::plain("ifname", elements.iter().map(ToString::to_string)));
         table.add_base("b", "type filter hook forward priority 0; policy accept;", vec!["accept".into()]);
         for chain in chains {
             table.add_chain(*chain, vec!["drop".into()]);

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     host,
-    model::{Network, Router},
+    model::Network,
     netlink::Netlink,
     netns::{self, Identity},
     nft,
@@ -49,8 +49,6 @@ pub(crate) struct Namespace {
     pub(crate) loaded: nft::Loaded,
     /// The network that was last applied here by this process.
     pub(crate) network: Option<Network>,
-    /// The router that was last applied here by this process.
-    pub(crate) router: Option<Router>,
     /// Made by this worker and never configured: no connection can predate it.
     pub(crate) fresh: bool,
     /// Only in dockerd's namespace: our tables there, by external network.
@@ -191,7 +189,6 @@ fn live(
             links,
             loaded: nft::Loaded::default(),
             network: None,
-            router: None,
             fresh,
             host_tables: HashMap::new(),
             writes,

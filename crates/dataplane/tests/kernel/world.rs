@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 /// How long a packet that must not arrive is waited for.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// How long one that must arrive may take on a busy machine.
+const LONG: Duration = Duration::from_secs(10);
 
 pub struct World {
     pub dataplane: LinuxDataplane,
@@ -106,24 +108,43 @@ impl World {
         name
     }
 
-    /// What the dataplane may have changed, as the kernel tells it.
-    pub fn snapshot(&self, namespaces: &[&str]) -> String {
-        let mut out = String::new();
+    /// What the dataplane may have changed, as the kernel tells it: sorted lines, each with its namespace.
+    pub fn snapshot(&self, namespaces: &[&str]) -> Vec<String> {
+        let mut lines = Vec::new();
         for name in namespaces.iter().copied().chain([self.host.as_str()]) {
-            out += &format!("== {name}\n");
-            out += &text("ip", &["-n", name, "-j", "-details", "link"]).replace(char::is_whitespace, "");
-            out += &text("ip", &["-n", name, "addr"]);
-            out += &text("ip", &["-n", name, "route", "show", "table", "all"]);
-            out += &text("ip", &["netns", "exec", name, "nft", "--stateless", "list", "ruleset"]);
-        }
-        // Clocks of bridge timers and of addresses go on by themselves.
-        let mut clean = String::new();
-        for part in out.split_inclusive([',', '\n']) {
-            if !part.contains("_timer") && !part.contains("\"gc_timer") && !part.contains("expires") {
-                clean.push_str(part);
+            let mut add = |text: &str| lines.extend(text.lines().map(|line| format!("{name}: {line}")));
+            let links: serde_json::Value =
+                serde_json::from_str(&text("ip", &["-n", name, "-j", "-details", "link"])).unwrap();
+            for mut link in links.as_array().unwrap().clone() {
+                // Clocks go on by themselves.
+                if let Some(data) = link.pointer_mut("/linkinfo/info_data").and_then(|data| data.as_object_mut()) {
+                    data.retain(|key, _| !key.ends_with("_timer"));
+                }
+                for (key, value) in link.as_object().unwrap() {
+                    add(&format!("{} {key} {value}", link["ifname"]));
+                }
+            }
+            let addresses = text("ip", &["-n", name, "-o", "addr"]);
+            addresses.lines().for_each(|line| add(line.split("valid_lft").next().unwrap()));
+            add(&text("ip", &["-n", name, "route", "show", "table", "all"]));
+            add(&text("ip", &["netns", "exec", name, "nft", "--stateless", "list", "ruleset"]));
+            if name != self.host {
+                // The host keeps forwarding once it was switched on, as with Docker.
+                let keys = [
+                    "net.bridge.bridge-nf-call-iptables",
+                    "net.bridge.bridge-nf-call-ip6tables",
+                    "net.ipv4.ip_forward",
+                    "net.ipv4.conf.all.rp_filter",
+                    "net.ipv6.conf.all.forwarding",
+                    "net.ipv6.conf.all.disable_ipv6",
+                ];
+                add(&text("ip", &[&["netns", "exec", name, "sysctl"], &keys[..]].concat()));
             }
         }
-        clean
+        // The kernel's own link-local addresses come when it has checked them.
+        lines.retain(|line| !line.contains("fe80:") && !line.contains("anycast"));
+        lines.sort();
+        lines
     }
 
     pub fn ours(&self) -> Vec<String> {
@@ -131,6 +152,14 @@ impl World {
         let names = listing.lines().filter_map(|line| line.split_whitespace().next());
         names.filter(|name| name.starts_with(&self.settings.prefix)).map(str::to_owned).collect()
     }
+}
+
+/// Two snapshots are equal; shows only what differs.
+#[track_caller]
+pub fn assert_same(found: &[String], expected: &[String], what: &str) {
+    let more: Vec<_> = found.iter().filter(|line| !expected.contains(line)).collect();
+    let less: Vec<_> = expected.iter().filter(|line| !found.contains(line)).collect();
+    assert!(more.is_empty() && less.is_empty() && found.len() == expected.len(), "{what}: +{more:#?} -{less:#?}");
 }
 
 pub fn run(program: &str, arguments: &[&str]) -> Output {
@@ -161,6 +190,11 @@ pub fn ping_with(from: &str, to: &str, more: &[&str]) -> bool {
     Command::new("ip").args(arguments).output().unwrap().status.success()
 }
 
+/// As [`ping`], with patience: the kernel tells the other end of a pair up to a second late that it has carrier again.
+pub fn ping_soon(from: &str, to: &str) -> bool {
+    (0..10).any(|_| ping(from, to))
+}
+
 /// Answers every connection with the caller's address, then echoes.
 pub fn serve(namespace: &str, address: &str) {
     let address: SocketAddr = address.parse().unwrap();
@@ -182,12 +216,19 @@ pub fn serve(namespace: &str, address: &str) {
     });
 }
 
+/// Nobody answers, for as long as a packet that must not arrive is waited for.
+pub fn blocked(namespace: &str, address: &str) -> bool {
+    connect_within(namespace, address, PATIENCE).is_none()
+}
 /// An open connection and whom the server takes us for; `None` when nobody answers.
 pub fn connect(namespace: &str, address: &str) -> Option<(TcpStream, String)> {
+    connect_within(namespace, address, LONG)
+}
+fn connect_within(namespace: &str, address: &str, time: Duration) -> Option<(TcpStream, String)> {
     let address: SocketAddr = address.parse().unwrap();
     inside(namespace, move || {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = TcpStream::connect_timeout(&address, time).ok()?;
+        stream.set_read_timeout(Some(time)).unwrap();
         let mut buffer = [0u8; 100];
         let n = stream.read(&mut buffer).ok()?;
         Some((stream, String::from_utf8_lossy(&buffer[..n]).trim().to_owned()))
@@ -198,6 +239,14 @@ pub fn reaches(namespace: &str, address: &str) -> bool {
 }
 /// Whether an open connection still carries data both ways.
 pub fn echoes(stream: &mut TcpStream) -> bool {
+    echoes_within(stream, LONG)
+}
+/// Whether an open connection carries nothing any more.
+pub fn dead(stream: &mut TcpStream) -> bool {
+    !echoes_within(stream, PATIENCE)
+}
+fn echoes_within(stream: &mut TcpStream, time: Duration) -> bool {
+    stream.set_read_timeout(Some(time)).unwrap();
     let mut buffer = [0u8; 4];
     stream.write_all(b"ping").is_ok() && stream.read_exact(&mut buffer).is_ok() && &buffer == b"ping"
 }
