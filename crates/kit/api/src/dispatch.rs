@@ -231,7 +231,7 @@ impl Dispatcher {
             Source::Socket(body) => {
                 let context = self.authenticate(service, meta, endpoint.open).await?;
                 let payload = if endpoint.streaming {
-                    Payload::Stream(body)
+                    Payload::Stream(Box::new(std::sync::Mutex::new(body)))
                 } else {
                     read_body(family, body, endpoint.body_limit.unwrap_or(family.body_limit()), &meta.headers).await?
                 };

@@ -1,5 +1,7 @@
 //! What a handler gets.
 
+use std::sync::Mutex;
+
 use axum::body::Body as HttpBody;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -24,7 +26,8 @@ pub(crate) enum Payload {
     None,
     Json(Value),
     Bytes(Bytes),
-    Stream(HttpBody),
+    /// The lock is never contended: it makes a request `Sync`, so that handlers may hold a reference to it while they wait.
+    Stream(Box<Mutex<HttpBody>>),
 }
 
 /// The body, read as JSON. Families answer differently to each case.
@@ -79,7 +82,7 @@ impl Request {
     /// The unread body of a streaming endpoint.
     pub fn stream(&mut self) -> HttpBody {
         match std::mem::replace(&mut self.payload, Payload::None) {
-            Payload::Stream(body) => body,
+            Payload::Stream(body) => body.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
             Payload::Bytes(bytes) => HttpBody::from(bytes),
             Payload::Json(value) => HttpBody::from(value.to_string()),
             Payload::None => HttpBody::empty(),
