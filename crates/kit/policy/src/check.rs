@@ -55,7 +55,12 @@ impl Check {
                 let Some(right) = expand(pieces, target) else { return false };
                 match left {
                     Left::Literal(text) => *text == right,
-                    Left::Credential(name) => credential(context, name).is_some_and(|value| value == right),
+                    Left::Credential(name) => match credential(context, name) {
+                        Some(value) => value == right,
+                        // `not domain_id:None`: upstream's way to ask whether the caller has the attribute at all. A
+                        // target's null must not match that way, or an absent owner would be everybody's.
+                        None => matches!(pieces.as_slice(), [Piece::Text(text)] if text == "None"),
+                    },
                 }
             }
         }
@@ -102,8 +107,7 @@ fn target_text(target: &Value, name: &str) -> Option<String> {
     })
 }
 
-/// The caller's attribute as oslo.context and Keystone name it; `None` when the caller has none, which never matches
-/// anything, not even a target's `None`.
+/// The caller's attribute as oslo.context and Keystone name it; `None` when the caller has none.
 fn credential<'a>(context: &'a RequestContext, name: &str) -> Option<&'a str> {
     let auth = context.auth.as_deref()?;
     let project = auth.project();

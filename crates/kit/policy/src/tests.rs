@@ -58,6 +58,8 @@ fn truth_and_precedence() {
         ("order:x", false),
         ("'a b':'a b'", true),
         ("None:None", true),
+        ("domain_id:None", true),
+        ("not project_id:None", true),
         ("7:7", true),
     ] {
         assert_eq!(holds(check, &member(), &Value::Null), expected, "{check}");
