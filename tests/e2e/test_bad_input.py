@@ -10,6 +10,8 @@ import urllib.parse
 
 import pytest
 
+from support.containers import remove
+
 REQUESTS = int(os.environ.get("SAHAB_FUZZ_REQUESTS", "1500"))
 
 # {id} is replaced by something that looks like an id, {project} by the caller's project.
@@ -96,7 +98,7 @@ def remove_made(*accounts):
     for account in accounts:
         own = f"?project_id={urllib.parse.quote(account.project_id)}"
         for row in account.container.get("/v1/containers")["containers"]:
-            account.container.request("DELETE", f"/v1/containers/{row['uuid']}?stop=true&force=true")
+            remove(account, row["uuid"])
         stacks = f"/v1/{account.project_id}/stacks"
         for row in account.orchestration.get(stacks)["stacks"]:
             account.orchestration.request("DELETE", f"{stacks}/{row['stack_name']}/{row['id']}")

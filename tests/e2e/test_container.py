@@ -28,7 +28,7 @@ def test_create_does_not_start(demo_containers):
 
 def test_every_field_reaches_docker(demo_containers):
     shown = demo_containers.run(
-        command=["sh", "-c", "sleep 100000"], cpu=0.5, memory="128", workdir="/tmp", hostname="pinned",
+        command=["sh", "-c", "trap exit TERM; sleep 100000 & wait"], cpu=0.5, memory="128", workdir="/tmp", hostname="pinned",
         environment={"PLAIN": "value", "AWKWARD": "a b;c$d\n\"e\""}, labels={"app": "test"}, interactive=True,
         restart_policy={"Name": "on-failure", "MaximumRetryCount": "2"})
     assert shown["environment"]["AWKWARD"] == "a b;c$d\n\"e\"" and shown["labels"] == {"app": "test"}
@@ -86,7 +86,7 @@ def test_a_missing_image_is_said_on_the_container(demo_containers):
     made = demo_containers.create("no-such-image:ever", command=["true"])
     shown = demo_containers.wait(made["uuid"], "Error")
     assert "no-such-image" in shown["status_reason"]
-    demo_containers.delete(made["uuid"], "?force=true")
+    demo_containers.delete(made["uuid"])
 
 
 def test_a_bad_command_is_said_on_the_container(demo_containers):
@@ -160,7 +160,7 @@ def test_actions_in_the_wrong_state_are_409(demo_containers, running):
 
 
 def test_execute_logs_top_stats(demo_containers):
-    shown = demo_containers.run(command=["sh", "-c", "echo to stdout; echo to stderr >&2; sleep 100000"])
+    shown = demo_containers.run(command=["sh", "-c", "echo to stdout; echo to stderr >&2; trap exit TERM; sleep 100000 & wait"])
     uuid = shown["uuid"]
     assert demo_containers.execute(uuid, "sh -c 'echo hello; exit 3'") == (3, "hello\n")
     logs = wait.until(lambda: (text := demo_containers.api.request("GET", f"/v1/containers/{uuid}/logs").text)
@@ -203,12 +203,13 @@ def test_status_follows_docker_at_once(demo_containers, running):
 
 def test_a_container_removed_behind_our_back_can_be_deleted(demo_containers, running):
     host.docker("rm", "-f", f"zun-{running['uuid']}")
-    demo_containers.delete(running["uuid"], "?force=true")
+    demo_containers.wait(running["uuid"], "Error", timeout=10)
+    demo_containers.delete(running["uuid"])
 
 
 def test_auto_remove(demo_containers):
     made = demo_containers.create(command=["true"], auto_remove=True)
-    demo_containers.gone(made["uuid"])
+    demo_containers.gone(made["uuid"], timeout=90)
     assert not host.docker_has(made["uuid"])
 
 

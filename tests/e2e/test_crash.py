@@ -12,6 +12,7 @@ import requests
 
 from support import host, wait
 from support.accounts import unique
+from support.containers import SLEEP, SLEEP_TEXT, remove
 
 KILLS = int(os.environ.get("SAHAB_CRASH_KILLS", "6"))
 SETTLE_SECONDS = 30
@@ -24,7 +25,7 @@ TEMPLATE = {
         "net": {"type": "OS::Neutron::Net"},
         "subnet": {"type": "OS::Neutron::Subnet", "properties": {"network": {"get_resource": "net"}, "cidr": "10.90.0.0/24"}},
         "one": {"type": "OS::Zun::Container", "depends_on": "subnet",
-                "properties": {"image": "cirros:latest", "command": "sleep 1000", "networks": [{"network": {"get_resource": "net"}}],
+                "properties": {"image": "cirros:latest", "command": SLEEP_TEXT, "networks": [{"network": {"get_resource": "net"}}],
                                "security_groups": [{"get_resource": "group"}]}},
     },
 }
@@ -49,7 +50,7 @@ class Worker(threading.Thread):
                 time.sleep(0.1)
 
     def container(self):
-        made = self.account.container.post("/v1/containers?run=true", {"image": "cirros:latest", "name": unique("crash"), "command": ["sleep", "1000"]})
+        made = self.account.container.post("/v1/containers?run=true", {"image": "cirros:latest", "name": unique("crash"), "command": SLEEP})
         time.sleep(self.chance.random() * 2)
         action = self.chance.choice(["stop?timeout=1", "reboot?timeout=1", "pause", None])
         if action:
@@ -157,7 +158,7 @@ def remove_all(account):
         for row in account.orchestration.get(root)["stacks"]:
             account.orchestration.request("DELETE", f"{root}/{row['stack_name']}/{row['id']}")
         for row in account.container.get("/v1/containers")["containers"]:
-            account.container.request("DELETE", f"/v1/containers/{row['uuid']}?stop=true&force=true")
+            remove(account, row["uuid"])
         remove_networks(account)
         own = f"?project_id={account.project_id}"
         return not (account.orchestration.get(root)["stacks"] or account.container.get("/v1/containers")["containers"]

@@ -34,7 +34,8 @@ def lab(tenant, networks_of, containers_of):
             if group:
                 fields["security_groups"] = [group["id"]]
             if script:
-                fields["command"] = ["sh", "-c", script]
+                # As a first process `nc` would ignore SIGTERM.
+                fields["command"] = ["sh", "-c", f"trap exit TERM; ({script}) & wait"]
             return self.containers.run(nets=[{"network": (network or self.network)["id"]}], **fields)
 
         def ping(self, source, address, count=2):

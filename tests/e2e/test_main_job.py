@@ -50,7 +50,7 @@ def test_the_template_lands_on_the_external_network(demo, stacks_of):
         resources:
           one:
             type: OS::Zun::Container
-            properties: {image: 'cirros:latest', command: sleep 1000}
+            properties: {image: 'cirros:latest', command: 'sh -c "trap exit TERM; sleep 1000 & wait"'}
         outputs:
           by_name: {value: {get_attr: [one, addresses, ext-net, 0, addr]}}
           all: {value: {get_attr: [one, addresses]}}

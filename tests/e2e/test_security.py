@@ -11,6 +11,7 @@ import pytest
 
 from support import host, wait
 from support.accounts import unique
+from support.containers import remove
 
 PROTECTED = [("identity", "/v3/users"), ("network", "/v2.0/networks"), ("container", "/v1/containers"),
              ("orchestration", "/v1/{project}/stacks")]
@@ -114,7 +115,7 @@ def test_awkward_names_are_kept_or_refused_but_never_run(demo, tenant, networks_
         if answer.status == 202:
             uuid = answer.json["uuid"]
             wait.until(lambda u=uuid: tenant.container.get(f"/v1/containers/{u}")["status"] != "Creating", 60)
-            tenant.container.delete(f"/v1/containers/{uuid}?force=true")
+            remove(tenant, uuid)
             wait.until(lambda u=uuid: tenant.container.request("GET", f"/v1/containers/{u}").status == 404, 60)
     assert not os.path.exists("/tmp/owned")
     assert set(before.splitlines()) <= set(host.run("nft", "list", "tables").splitlines())

@@ -94,8 +94,9 @@ class Service:
 
 
 class Account:
-    def __init__(self, cloud_url, settings):
+    def __init__(self, cloud_url, settings, administrator=None):
         self.cloud_url, self.settings = cloud_url, settings
+        self.administrator = administrator or self
         self._token = None
         self._project_id = None
         self.identity = Service(self, "identity")
@@ -172,8 +173,8 @@ class Account:
         user = self.identity.post("/v3/users", {"user": {"name": name, "domain_id": "default", "password": password}})["user"]
         roles = self.identity.get(f"/v3/roles?name={role}")["roles"]
         self.identity.put(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{roles[0]['id']}")
-        return Account(self.cloud_url, {**self.settings, "OS_USERNAME": name, "OS_PASSWORD": password,
-                                        "OS_PROJECT_NAME": name})
+        return Account(self.cloud_url, {**self.settings, "OS_USERNAME": name, "OS_PASSWORD": password, "OS_PROJECT_NAME": name},
+                       administrator=self)
 
     def drop_project(self, account):
         """(as the administrator) Removes what new_project made."""

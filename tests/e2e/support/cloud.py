@@ -38,6 +38,7 @@ class Cloud:
         self.arguments = list(arguments)
         self.environment = environment or {}
         self.process = None
+        self.accounts = {}
 
     # ---- the process ----
 
@@ -94,4 +95,8 @@ class Cloud:
 
     def account(self, name):
         """`admin` or `demo`, from the files that the first start wrote."""
-        return Account(self.url, read_openrc(self.state / {"admin": "openrc", "demo": "demo-openrc"}[name]))
+        if name not in self.accounts:
+            administrator = None if name == "admin" else self.account("admin")
+            file = {"admin": "openrc", "demo": "demo-openrc"}[name]
+            self.accounts[name] = Account(self.url, read_openrc(self.state / file), administrator)
+        return self.accounts[name]
