@@ -55,13 +55,18 @@ def cloud(scratch, untouched):
     assert not left, "left after purge:\n" + "\n".join(left)
 
 
+def seen(cloud):
+    """What could be left behind: on the machine, and in the database."""
+    return {**host.snapshot(), **cloud.rows()}
+
+
 @pytest.fixture(scope="session")
 def rested(cloud):
-    """The machine right after the first start: the example networks and nothing else."""
+    """The machine and the database right after the first start: the example networks and nothing else."""
     def settled():
-        first = host.snapshot()
+        first = seen(cloud)
         time.sleep(0.5)
-        return first if host.snapshot() == first else None
+        return first if seen(cloud) == first else None
     return wait.until(settled, 30, what="a machine at rest after the first start")
 
 
@@ -79,7 +84,7 @@ def nothing_left(request):
 
     def clean():
         nonlocal left
-        left = host.difference(rested, host.snapshot())
+        left = host.difference(rested, seen(cloud))
         return not left
     try:
         wait.until(clean, 30, 0.5)

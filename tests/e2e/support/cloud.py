@@ -1,8 +1,10 @@
 """The cloud under test: the real program in a state directory and on a port of its own, started, stopped and killed."""
+import contextlib
 import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import subprocess
 
 import requests
@@ -12,6 +14,8 @@ from .accounts import Account, read_openrc
 
 READY_SECONDS = 30
 STOP_SECONDS = 15
+# Tables that keep what has happened, for as long as it can matter, and so may grow while nothing is left over.
+GROWING = {"revocation_event", "sqlite_sequence", "sqlite_stat1"}
 
 
 def program():
@@ -90,6 +94,13 @@ class Cloud:
 
     def log_tail(self, lines=40):
         return "\n".join(self.log().splitlines()[-lines:])
+
+    def rows(self):
+        """How many rows each table of the database has, as sets of one text each, comparable like a machine's snapshot."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.state}/sahab.db?mode=ro", uri=True, timeout=10)) as database:
+            tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            counts = {table: database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables}
+        return {"rows": {f"{count} in {table}" for table, count in counts.items() if table not in GROWING}}
 
     # ---- who uses it ----
 
