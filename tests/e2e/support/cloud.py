@@ -15,7 +15,7 @@ from .accounts import Account, read_openrc
 READY_SECONDS = 30
 STOP_SECONDS = 15
 # Tables that keep what has happened, for as long as it can matter, and so may grow while nothing is left over.
-GROWING = {"revocation_event", "sqlite_sequence", "sqlite_stat1"}
+GROWING = {"identity_revocation", "sqlite_sequence", "sqlite_stat1"}
 
 
 def program():
