@@ -54,11 +54,21 @@ const FINDERS: &[Finder] = &[
     keystone("keystone.group", "/v3/groups", "groups", "group"),
 ];
 
-const fn neutron(constraint: &'static str, collection: &'static str, plural: &'static str, word: &'static str) -> Finder {
+const fn neutron(
+    constraint: &'static str,
+    collection: &'static str,
+    plural: &'static str,
+    word: &'static str,
+) -> Finder {
     Finder { constraint, service: "network", collection, plural, word }
 }
 
-const fn keystone(constraint: &'static str, collection: &'static str, plural: &'static str, word: &'static str) -> Finder {
+const fn keystone(
+    constraint: &'static str,
+    collection: &'static str,
+    plural: &'static str,
+    word: &'static str,
+) -> Finder {
     Finder { constraint, service: "identity", collection, plural, word }
 }
 
@@ -161,7 +171,11 @@ async fn find(act: &Act, finder: &Finder, value: &str) -> Result<Option<String>>
     let by_id = if finder.service == "network" {
         list(act, finder, "id", value).await?
     } else {
-        match act.cloud.call(&act.context, Call::get(finder.service, format!("{}/{}", finder.collection, escape(value)))).await {
+        match act
+            .cloud
+            .call(&act.context, Call::get(finder.service, format!("{}/{}", finder.collection, escape(value))))
+            .await
+        {
             Ok(_) => return Ok(Some(value.to_owned())),
             Err(error) if error.is_not_found() => Vec::new(),
             Err(error) => return Err(error),
@@ -216,7 +230,10 @@ pub async fn translate(act: &Act, schemas: &PropertySchemas, values: &mut Map<St
 }
 
 fn names_an_object(schema: &PropertySchema) -> bool {
-    let own = schema.constraints.iter().any(|constraint| matches!(&constraint.kind, ConstraintKind::Custom(name) if finder(name).is_some()));
+    let own = schema
+        .constraints
+        .iter()
+        .any(|constraint| matches!(&constraint.kind, ConstraintKind::Custom(name) if finder(name).is_some()));
     own || match &schema.schema {
         Schema::Open => false,
         Schema::Items(item) => names_an_object(item),

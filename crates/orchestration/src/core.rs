@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sahab_contract::{
-    Error, RequestContext, Result, cloud::Cloud, event::EventBus, identity::Identity,
-};
+use sahab_contract::{Error, RequestContext, Result, cloud::Cloud, event::EventBus, identity::Identity};
 use sahab_db::Database;
 use sahab_policy::Enforcer;
 use sahab_task::Queue;
@@ -86,7 +84,11 @@ impl Core {
         let context = match self.identity.delegate(&row.user_id, &row.project_id).await {
             Ok(auth) => RequestContext::new(Some(auth)),
             Err(error) if row.action == crate::db::Action::Delete => {
-                tracing::warn!(stack = row.id, error = error.report(), "the stack's owner is gone, deleting as the service");
+                tracing::warn!(
+                    stack = row.id,
+                    error = error.report(),
+                    "the stack's owner is gone, deleting as the service"
+                );
                 RequestContext::new(Some(self.identity.service().await?)).elevated()
             }
             Err(error) => return Err(error),

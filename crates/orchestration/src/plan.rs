@@ -52,7 +52,8 @@ impl Plan {
         let mut providers = Providers::default();
         let mut kinds = IndexMap::new();
         for definition in bound.resources() {
-            let kind = find_kind(types, &environment, &mut providers, bound.files(), &definition.name, &definition.type_name)?;
+            let kind =
+                find_kind(types, &environment, &mut providers, bound.files(), &definition.name, &definition.type_name)?;
             kinds.insert(definition.name.clone(), kind);
         }
         let mut graph = bound.graph()?;

@@ -59,7 +59,9 @@ async fn resolve(settings: &Settings, url: &Url) -> Result<SocketAddr> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(|_| failed())?.collect();
     // One bad address among good ones is enough to refuse: it could be the one that is used.
     match addresses.first() {
-        Some(first) if settings.allow_private_urls || addresses.iter().all(|address| is_public(address.ip())) => Ok(*first),
+        Some(first) if settings.allow_private_urls || addresses.iter().all(|address| is_public(address.ip())) => {
+            Ok(*first)
+        }
         Some(_) => Err(refuse(format!("Failed to retrieve template from {url}: the address is not a public one"))),
         None => Err(failed()),
     }
@@ -182,7 +184,10 @@ fn wanted(types: &Types, template: &Template, environment: &Environment, files: 
         if let Ok(TypeTarget::Template { location, .. }) = target {
             out.push(location);
         }
-        let inner = template.source().get("resources").and_then(|section| section.get(name)?.get("properties")?.get("resource_def")?.get("type"));
+        let inner = template
+            .source()
+            .get("resources")
+            .and_then(|section| section.get(name)?.get("properties")?.get("resource_def")?.get("type"));
         if let Some(type_name) = inner.and_then(Value::as_str)
             && let Ok(TypeTarget::Template { location, .. }) =
                 environment.registry.resolve(name, type_name, &|name| types.is_known(name))
@@ -200,8 +205,20 @@ mod tests {
     #[test]
     fn only_public_addresses() {
         for bad in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
-            "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "224.0.0.1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
         ] {
             assert!(!is_public(bad.parse().unwrap()), "{bad}");
         }

@@ -61,8 +61,7 @@ pub async fn validate(core: &Core, act: &Act, plan: &Plan, depth: usize) -> Resu
             if nested.attribute_style() == AttributeStyle::Members && resolved.unknown.contains("resource_def") {
                 continue;
             }
-            count += validate_nested(core, act, plan, name, &input, nested, depth)
-                .await?;
+            count += validate_nested(core, act, plan, name, &input, nested, depth).await?;
             check_count(core, count)?;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sea_orm::{DeriveActiveEnum, EnumIter};
+use sea_orm::{DeriveActiveEnum, EnumIter, sea_query::StringLen};
 
 /// What is being done, or was done last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]

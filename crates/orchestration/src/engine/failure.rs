@@ -29,7 +29,12 @@ impl Failure {
             },
             code => code,
         };
-        Failure { kind: kind.to_owned(), path: vec![resource.to_owned()], message: error.message().to_owned(), is_fault: false }
+        Failure {
+            kind: kind.to_owned(),
+            path: vec![resource.to_owned()],
+            message: error.message().to_owned(),
+            is_fault: false,
+        }
     }
 
     /// A failure of ours, such as a database that does not answer: the operation is repeated, the resource is not blamed.

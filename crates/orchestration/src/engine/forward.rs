@@ -56,7 +56,8 @@ impl Level {
     /// On the way back, an object that was replaced and still exists stands for its name again.
     fn take_back_replaced(&self, name: &str) {
         let rows: Vec<_> = self.all().into_iter().filter(|row| row.name == name).collect();
-        let is_good = |row: &&resource::Model| row.obsolete && row.status == Status::Complete && row.action != Action::Delete;
+        let is_good =
+            |row: &&resource::Model| row.obsolete && row.status == Status::Complete && row.action != Action::Delete;
         let Some(old) = rows.iter().find(is_good) else { return };
         for row in &rows {
             let is_obsolete = row.id != old.id;
@@ -130,7 +131,8 @@ impl Level {
             FetchedResources::default()
         } else {
             let rows = self.snapshot(references.resources());
-            let is_nested = rows.keys().any(|name| plan.kinds.get(name).is_some_and(|kind| kind.implementation.nested().is_some()));
+            let is_nested =
+                rows.keys().any(|name| plan.kinds.get(name).is_some_and(|kind| kind.implementation.nested().is_some()));
             if is_nested {
                 self.journal().flush().await?;
             }
@@ -163,7 +165,12 @@ impl Level {
         row.retain = target.retain;
     }
 
-    async fn create(self: &Arc<Self>, mut row: resource::Model, kind: &TypeKind, target: &Target) -> Result<(), Failure> {
+    async fn create(
+        self: &Arc<Self>,
+        mut row: resource::Model,
+        kind: &TypeKind,
+        target: &Target,
+    ) -> Result<(), Failure> {
         if row.action == Action::Init {
             self.pause_at(&mut row, Hook::PreCreate, "CREATE").await?;
         }
@@ -191,7 +198,11 @@ impl Level {
             attempt += 1;
             // Make room for the next try: the object of this one goes away first.
             if let Err(cause) = self.delete_object(&row, kind).await {
-                tracing::warn!(resource = row.id, error = cause.report(), "cannot remove a failed object before the next try");
+                tracing::warn!(
+                    resource = row.id,
+                    error = cause.report(),
+                    "cannot remove a failed object before the next try"
+                );
                 return Err(failure);
             }
             row.physical_id = None;
@@ -203,7 +214,12 @@ impl Level {
         self.pause_at(&mut row, Hook::PostCreate, "CREATE").await
     }
 
-    async fn try_create(self: &Arc<Self>, row: &mut resource::Model, kind: &TypeKind, target: &Target) -> Result<(), Attempt> {
+    async fn try_create(
+        self: &Arc<Self>,
+        row: &mut resource::Model,
+        kind: &TypeKind,
+        target: &Target,
+    ) -> Result<(), Attempt> {
         if row.planned_id.is_none() {
             row.planned_id = Some(match kind.implementation.id_form() {
                 IdForm::Uuid => uuid::Uuid::new_v4().to_string(),
@@ -243,7 +259,12 @@ impl Level {
     }
 
     /// In place where the type can; untouched when nothing differs.
-    async fn update(self: &Arc<Self>, mut row: resource::Model, kind: &TypeKind, target: Target) -> Result<(), Failure> {
+    async fn update(
+        self: &Arc<Self>,
+        mut row: resource::Model,
+        kind: &TypeKind,
+        target: Target,
+    ) -> Result<(), Failure> {
         let description = kind.implementation.description();
         let new = properties_value(&target.properties);
         let (Some(old), Some(wanted)) = (row.properties.as_object(), new.as_object()) else {
@@ -259,7 +280,8 @@ impl Level {
         };
         // An interrupted update may have reached the object: what it was changing is in doubt.
         if let Some(doubtful) = row.next_properties.as_ref().and_then(Value::as_object)
-            && let Ok(more) = PropertyDiff::between(&description.properties, &row.name, &description.name, doubtful, wanted)
+            && let Ok(more) =
+                PropertyDiff::between(&description.properties, &row.name, &description.name, doubtful, wanted)
         {
             for (name, change) in more.changed {
                 diff.changed.entry(name).or_insert(change);
@@ -349,7 +371,12 @@ impl Level {
     }
 
     /// Create before delete: the old object stays, as an obsolete row, until everybody uses the new one.
-    async fn replace(self: &Arc<Self>, mut old: resource::Model, kind: &TypeKind, target: &Target) -> Result<(), Failure> {
+    async fn replace(
+        self: &Arc<Self>,
+        mut old: resource::Model,
+        kind: &TypeKind,
+        target: &Target,
+    ) -> Result<(), Failure> {
         self.pause_at(&mut old, Hook::PreUpdate, "UPDATE").await?;
         self.tell(&old, Action::Update, Status::Complete, &format!("The Resource {} requires replacement.", old.name));
         if old.implementation == kind.target && kind.implementation.nested().is_none() && old.physical_id.is_some() {
@@ -369,14 +396,21 @@ impl Level {
     }
 
     /// Takes over an object that exists already; an unchanged one is never touched again.
-    async fn ensure_external(self: &Arc<Self>, mut row: resource::Model, kind: &TypeKind, target: &Target) -> Result<(), Failure> {
+    async fn ensure_external(
+        self: &Arc<Self>,
+        mut row: resource::Model,
+        kind: &TypeKind,
+        target: &Target,
+    ) -> Result<(), Failure> {
         let known = row.data.get(EXTERNAL).and_then(Value::as_str).map(str::to_owned);
         let Some(id) = &target.external_id else {
             return Err(self.not_supported(row, "Update to property external_id of"));
         };
         match known {
             Some(known) if known == *id && row.status == Status::Complete => return Ok(()),
-            None if row.action != Action::Init => return Err(self.not_supported(row, "Update to property external_id of")),
+            None if row.action != Action::Init => {
+                return Err(self.not_supported(row, "Update to property external_id of"));
+            }
             Some(known) if known != *id => return Err(self.not_supported(row, "Update to property external_id of")),
             _ => {}
         }
@@ -396,7 +430,8 @@ impl Level {
     }
 
     fn not_supported(&self, row: resource::Model, what: &str) -> Failure {
-        let error = Error::invalid("NotSupported", format!("{what} {} ({}) is not supported.", row.name, row.type_name));
+        let error =
+            Error::invalid("NotSupported", format!("{what} {} ({}) is not supported.", row.name, row.type_name));
         self.failed(row, &error)
     }
 

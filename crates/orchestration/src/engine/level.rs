@@ -197,7 +197,13 @@ impl Level {
     }
 
     /// Asks the type again and again, on news and on a timer, until it is done.
-    pub async fn settle(&self, kind: &dyn ResourceType, object: &mut Object, phase: Phase, mut progress: Progress) -> Result<()> {
+    pub async fn settle(
+        &self,
+        kind: &dyn ResourceType,
+        object: &mut Object,
+        phase: Phase,
+        mut progress: Progress,
+    ) -> Result<()> {
         let mut waiter = None;
         loop {
             let Progress::Wait { on, at_most } = progress else { return Ok(()) };

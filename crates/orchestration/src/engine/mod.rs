@@ -21,7 +21,6 @@ mod sweep;
 mod waiters;
 mod walk;
 
-pub use failure::Failure;
 pub use handler::{KIND, StackHandler, input as task_input};
 pub use level::{properties_value, stack_event};
 pub use operation::{begin_rollback, snapshot};

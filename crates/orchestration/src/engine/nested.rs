@@ -5,12 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use sahab_contract::{Error, Result, context::now};
 use serde_json::{Map, Value, json};
 
-use super::{
-    failure::Failure,
-    forward::Target,
-    level::Level,
-    reader::plain_reference,
-};
+use super::{failure::Failure, forward::Target, level::Level, reader::plain_reference};
 use crate::{
     db::{Action, Status, resource, stack},
     plan::{Kind, Plan},
@@ -22,7 +17,12 @@ type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
 impl Level {
     /// Creates or updates the stack that the resource stands for, stage by stage.
-    pub async fn bring_nested(self: &Arc<Self>, row: &mut resource::Model, kind: &Kind, target: &Target) -> Result<(), Failure> {
+    pub async fn bring_nested(
+        self: &Arc<Self>,
+        row: &mut resource::Model,
+        kind: &Kind,
+        target: &Target,
+    ) -> Result<(), Failure> {
         let fail = |error: Error| Failure::of(&row.name, &error);
         let Some(nested) = kind.implementation.nested() else { return Ok(()) };
         let Some(child_id) = row.planned_id.clone() else {
@@ -55,7 +55,9 @@ impl Level {
         for stage in stages {
             let pause = stage.pause;
             let action = child_action(self.stack.action, child.as_ref());
-            let (model, plan) = self.child_at(row, child.take(), stage, action, &child_id, &facade).map_err(|error| Failure::of(&row.name, &error))?;
+            let (model, plan) = self
+                .child_at(row, child.take(), stage, action, &child_id, &facade)
+                .map_err(|error| Failure::of(&row.name, &error))?;
             self.journal().save_stack(&model);
             self.journal().event(super::level::stack_event(&model, action, Status::InProgress, &model.status_reason));
             self.journal().flush().await.map_err(Failure::fault)?;
@@ -118,7 +120,8 @@ impl Level {
         facade: &ResourceFacade,
     ) -> Result<(stack::Model, Plan)> {
         let plan = self.plan()?;
-        if usize::try_from(self.stack.depth + 1).is_ok_and(|depth| depth > self.core().settings.max_nested_stack_depth) {
+        if usize::try_from(self.stack.depth + 1).is_ok_and(|depth| depth > self.core().settings.max_nested_stack_depth)
+        {
             let limit = self.core().settings.max_nested_stack_depth;
             return Err(crate::template::error::limit(format!("Recursion depth exceeds {limit}.")));
         }
@@ -213,4 +216,3 @@ fn remove_all<'a>(level: Arc<Level>) -> Work<'a> {
         level.remove_rows(rows).await
     })
 }
-

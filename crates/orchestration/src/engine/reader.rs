@@ -10,7 +10,7 @@ use crate::{
     core::Core,
     db::{Action, resource, stack},
     plan::{self, Kind, Plan},
-    resources::{Act, AttributeStyle, Object, ResourceType},
+    resources::{Act, AttributeStyle, Object},
     template::{AttributeReference, FetchedResources, Files, References, expression::select_path, python},
 };
 
@@ -49,6 +49,7 @@ pub struct Reader<'a> {
     pub project_id: &'a str,
 }
 
+// Boxed, because attributes of nested stacks are read the same way inside.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl Reader<'_> {
@@ -60,10 +61,12 @@ impl Reader<'_> {
                 fetched.ids.insert(name.clone(), self.reference_id(row).await?);
             }
         }
-        let wanted = references.attributes.iter().filter(|reference| self.rows.get(&reference.resource).is_some_and(is_alive));
-        let values = try_join_all(wanted.map(|reference| async move {
-            Ok::<_, Error>((reference.clone(), self.referenced(reference).await?))
-        }));
+        let wanted =
+            references.attributes.iter().filter(|reference| self.rows.get(&reference.resource).is_some_and(is_alive));
+        let values =
+            try_join_all(wanted.map(|reference| async move {
+                Ok::<_, Error>((reference.clone(), self.referenced(reference).await?))
+            }));
         fetched.attributes.extend(values.await?);
         Ok(fetched)
     }
@@ -77,7 +80,11 @@ impl Reader<'_> {
     }
 
     /// What `get_resource` gives.
-    pub async fn reference_id(&self, row: &resource::Model) -> Result<Value> {
+    pub fn reference_id<'b>(&'b self, row: &'b resource::Model) -> Boxed<'b, Value> {
+        Box::pin(self.own_reference_id(row))
+    }
+
+    async fn own_reference_id(&self, row: &resource::Model) -> Result<Value> {
         let kind = self.plan.kind(&row.name)?;
         if kind.implementation.nested().is_some_and(|nested| nested.attribute_style() == AttributeStyle::Outputs)
             && let Some(id) = &row.physical_id
@@ -95,7 +102,16 @@ impl Reader<'_> {
     }
 
     /// An attribute with its path applied.
-    pub async fn attribute(&self, row: &resource::Model, attribute: &str, path: &[Value]) -> Result<Value> {
+    pub fn attribute<'b>(
+        &'b self,
+        row: &'b resource::Model,
+        attribute: &'b str,
+        path: &'b [Value],
+    ) -> Boxed<'b, Value> {
+        Box::pin(self.own_attribute(row, attribute, path))
+    }
+
+    async fn own_attribute(&self, row: &resource::Model, attribute: &str, path: &[Value]) -> Result<Value> {
         let kind = self.plan.kind(&row.name)?;
         if let Some(nested) = kind.implementation.nested() {
             let Some(child) = self.child(row).await? else { return Ok(Value::Null) };
@@ -143,7 +159,8 @@ impl Reader<'_> {
     fn child<'b>(&'b self, row: &'b resource::Model) -> Boxed<'b, Option<Child>> {
         Box::pin(async move {
             let Some(id) = row.object_id() else { return Ok(None) };
-            let Some(stack) = stack::find(self.core.database.read(), id).await?.filter(|stack| !stack.is_deleted()) else {
+            let Some(stack) = stack::find(self.core.database.read(), id).await?.filter(|stack| !stack.is_deleted())
+            else {
                 return Ok(None);
             };
             Ok(Some(Child::load(self.core, self.act, stack, self.plan.bound.files().clone()).await?))
@@ -185,9 +202,14 @@ impl Child {
             return Ok(Value::Null);
         }
         match inner(attribute, path) {
-            Some((name, attribute, path)) => self.member(core, &name, attribute.as_deref(), &path).await?.ok_or_else(|| {
-                Error::not_found("ResourceNotFound", format!("The Resource ({name}) could not be found in Stack {}.", self.stack.name))
-            }),
+            Some((name, attribute, path)) => {
+                self.member(core, &name, attribute.as_deref(), &path).await?.ok_or_else(|| {
+                    Error::not_found(
+                        "ResourceNotFound",
+                        format!("The Resource ({name}) could not be found in Stack {}.", self.stack.name),
+                    )
+                })
+            }
             None => Ok(Value::Null),
         }
     }
@@ -209,7 +231,13 @@ impl Child {
         members
     }
 
-    async fn group_attribute(&self, core: &Core, owner: &resource::Model, attribute: &str, path: &[Value]) -> Result<Value> {
+    async fn group_attribute(
+        &self,
+        core: &Core,
+        owner: &resource::Model,
+        attribute: &str,
+        path: &[Value],
+    ) -> Result<Value> {
         let reader = self.reader(core);
         let members = self.members();
         if let Some((name, inner_attribute, path)) = inner(attribute, path) {
@@ -277,4 +305,3 @@ pub fn plain_reference(kind: &Kind, row: &resource::Model, project_id: &str) -> 
     }
     python::text(&kind.implementation.reference_id(&object_of(row)))
 }
-

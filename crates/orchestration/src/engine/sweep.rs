@@ -65,7 +65,12 @@ impl Level {
         Ok(std::mem::take(&mut *guard))
     }
 
-    async fn sweep_one(self: &Arc<Self>, mut row: resource::Model, action: Action, findings: &Mutex<Findings>) -> Result<(), Failure> {
+    async fn sweep_one(
+        self: &Arc<Self>,
+        mut row: resource::Model,
+        action: Action,
+        findings: &Mutex<Findings>,
+    ) -> Result<(), Failure> {
         if row.state() == (action, Status::Complete) && action != Action::Check {
             return Ok(());
         }
@@ -172,6 +177,9 @@ impl Level {
 }
 
 // Boxed, because stacks nest in stacks.
-fn sweep_boxed<'a>(level: Arc<Level>, action: Action) -> Pin<Box<dyn Future<Output = Result<Findings, Failure>> + Send + 'a>> {
+fn sweep_boxed<'a>(
+    level: Arc<Level>,
+    action: Action,
+) -> Pin<Box<dyn Future<Output = Result<Findings, Failure>> + Send + 'a>> {
     Box::pin(async move { level.sweep(action).await })
 }

@@ -22,7 +22,10 @@ pub struct Limits {
 pub enum Outcome {
     Done,
     /// `is_cut_off`: some were still running when the grace was over.
-    Failed { failure: Failure, is_cut_off: bool },
+    Failed {
+        failure: Failure,
+        is_cut_off: bool,
+    },
 }
 
 /// How long changes may wait for company before they are written, when nobody asks for them.
@@ -35,7 +38,8 @@ where
     F: Fn(String) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
 {
-    let index: HashMap<&str, usize> = nodes.iter().enumerate().map(|(position, node)| (node.id.as_str(), position)).collect();
+    let index: HashMap<&str, usize> =
+        nodes.iter().enumerate().map(|(position, node)| (node.id.as_str(), position)).collect();
     let mut left: Vec<usize> = vec![0; nodes.len()];
     let mut next: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for (position, node) in nodes.iter().enumerate() {
@@ -47,7 +51,8 @@ where
         }
     }
     let mut is_started = vec![false; nodes.len()];
-    let mut ready: std::collections::VecDeque<usize> = (0..nodes.len()).filter(|position| left[*position] == 0).collect();
+    let mut ready: std::collections::VecDeque<usize> =
+        (0..nodes.len()).filter(|position| left[*position] == 0).collect();
     let mut running = FuturesUnordered::new();
     let mut failure: Option<Failure> = None;
     let mut give_up: Option<Instant> = None;

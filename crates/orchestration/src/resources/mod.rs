@@ -78,10 +78,7 @@ impl Description {
         self
     }
     pub fn has_attribute(&self, name: &str) -> bool {
-        self.accepts_anything
-            || self.has_dynamic_attributes
-            || name == "show"
-            || self.attributes.contains_key(name)
+        self.accepts_anything || self.has_dynamic_attributes || name == "show" || self.attributes.contains_key(name)
     }
 }
 
@@ -303,7 +300,7 @@ pub struct Stage {
 }
 
 /// What a nested type knows when it is asked for its template.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct NestedInput<'a> {
     pub properties: &'a Map<String, Value>,
     pub update_policy: &'a Map<String, Value>,

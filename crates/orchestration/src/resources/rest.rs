@@ -58,12 +58,20 @@ pub fn member(collection: &str, id: &str) -> String {
 pub fn given(properties: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
     names
         .iter()
-        .filter_map(|name| properties.get(*name).filter(|value| !value.is_null()).map(|v| ((*name).to_owned(), v.clone())))
+        .filter_map(|name| {
+            properties.get(*name).filter(|value| !value.is_null()).map(|v| ((*name).to_owned(), v.clone()))
+        })
         .collect()
 }
 
 /// A request with a body.
-pub fn send(service: &'static str, method: Method, path: impl Into<String>, key: &str, body: Map<String, Value>) -> Call {
+pub fn send(
+    service: &'static str,
+    method: Method,
+    path: impl Into<String>,
+    key: &str,
+    body: Map<String, Value>,
+) -> Call {
     let body = if key.is_empty() {
         Value::Object(body)
     } else {

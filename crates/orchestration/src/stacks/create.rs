@@ -130,7 +130,8 @@ pub async fn create(core: &Core, context: &RequestContext, project_id: &str, bod
     if let Some(tags) = &request.tags {
         tag::replace(&txn, &row.id, tags).await?;
     }
-    event::insert(&txn, vec![engine::stack_event(&row, Action::Create, Status::InProgress, &row.status_reason)]).await?;
+    event::insert(&txn, vec![engine::stack_event(&row, Action::Create, Status::InProgress, &row.status_reason)])
+        .await?;
     super::enqueue(core, &txn, &row, &context.request_id).await?;
     txn.commit().await?;
     core.queue.nudge();

@@ -57,7 +57,13 @@ pub async fn list(
     Ok(Listed { events, stacks })
 }
 
-pub async fn show(core: &Core, context: &RequestContext, row: &stack::Model, resource: &str, id: &str) -> Result<event::Model> {
+pub async fn show(
+    core: &Core,
+    context: &RequestContext,
+    row: &stack::Model,
+    resource: &str,
+    id: &str,
+) -> Result<event::Model> {
     core.enforce(context, "events:show", &row.project_id)?;
     event::find(core.database.read(), &row.id, id)
         .await?

@@ -94,7 +94,12 @@ pub fn live(row: stack::Model) -> Result<stack::Model> {
 }
 
 /// Puts the operation that the row describes into the queue, in the caller's transaction.
-pub async fn enqueue(core: &Core, connection: &impl ConnectionTrait, row: &stack::Model, request_id: &str) -> Result<()> {
+pub async fn enqueue(
+    core: &Core,
+    connection: &impl ConnectionTrait,
+    row: &stack::Model,
+    request_id: &str,
+) -> Result<()> {
     let task = NewTask {
         kind: engine::KIND,
         key: row.root_id.clone(),
@@ -116,7 +121,10 @@ pub async fn check_root_idle(connection: &impl ConnectionTrait, row: &stack::Mod
 }
 
 pub fn in_progress(row: &stack::Model) -> Error {
-    Error::conflict("ActionInProgress", format!("Stack {} already has an action ({}) in progress.", row.name, row.action))
+    Error::conflict(
+        "ActionInProgress",
+        format!("Stack {} already has an action ({}) in progress.", row.name, row.action),
+    )
 }
 
 /// The context in which live objects of a stack are read: the caller's where it is of the stack's project.

@@ -24,7 +24,12 @@ pub fn are_present(row: &stack::Model) -> bool {
     !(row.is_deleted() || (row.action, row.status) == (Action::Delete, Status::Complete))
 }
 
-pub async fn resolve_all(core: &Core, context: &RequestContext, row: &stack::Model, plan: &Plan) -> Result<Vec<Output>> {
+pub async fn resolve_all(
+    core: &Core,
+    context: &RequestContext,
+    row: &stack::Model,
+    plan: &Plan,
+) -> Result<Vec<Output>> {
     let names: Vec<String> = plan.bound.outputs().map(|(output, _)| output.name.clone()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
@@ -52,7 +57,12 @@ pub async fn resolve(
             Ok(value) => (value, None),
             Err(error) => (Value::Null, Some(error.message().to_owned())),
         };
-        outputs.push(Output { name: definition.name.clone(), description: definition.description.clone(), value, error });
+        outputs.push(Output {
+            name: definition.name.clone(),
+            description: definition.description.clone(),
+            value,
+            error,
+        });
     }
     Ok(outputs)
 }

@@ -6,8 +6,7 @@ use sahab_contract::{RequestContext, Result};
 use serde_json::{Map, Value, json};
 
 use super::{
-    create,
-    request,
+    create, request,
     update::{self, Style},
 };
 use crate::{
@@ -22,7 +21,13 @@ use crate::{
 };
 
 /// `POST /stacks/preview`
-pub async fn preview(core: &Core, context: &RequestContext, project_id: &str, base_url: &str, body: &Value) -> Result<Value> {
+pub async fn preview(
+    core: &Core,
+    context: &RequestContext,
+    project_id: &str,
+    base_url: &str,
+    body: &Value,
+) -> Result<Value> {
     core.enforce(context, "stacks:preview", project_id)?;
     let parsed = request::parse(core, body, None).await?;
     let name = parsed.name.clone().unwrap_or_default();
@@ -41,7 +46,13 @@ pub async fn preview(core: &Core, context: &RequestContext, project_id: &str, ba
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// One object per resource; a nested stack is a list.
-fn preview_resources<'a>(core: &'a Core, project_id: &'a str, stack: &'a str, plan: &'a Plan, depth: usize) -> Boxed<'a, Value> {
+fn preview_resources<'a>(
+    core: &'a Core,
+    project_id: &'a str,
+    stack: &'a str,
+    plan: &'a Plan,
+    depth: usize,
+) -> Boxed<'a, Value> {
     Box::pin(async move {
         let mut out = Vec::new();
         for (name, kind) in &plan.kinds {
@@ -112,7 +123,13 @@ impl Change {
 }
 
 /// `PUT|PATCH …/preview`
-pub async fn preview_update(core: &Core, context: &RequestContext, row: stack::Model, style: Style, body: &Value) -> Result<Value> {
+pub async fn preview_update(
+    core: &Core,
+    context: &RequestContext,
+    row: stack::Model,
+    style: Style,
+    body: &Value,
+) -> Result<Value> {
     let rule = if style == Style::Put { "stacks:preview_update" } else { "stacks:preview_update_patch" };
     core.enforce(context, rule, &row.project_id)?;
     let row = super::live(row)?;

@@ -50,7 +50,9 @@ pub fn count(name: &str, value: &Value) -> Result<u64> {
     };
     match text.parse::<i64>() {
         Ok(number) => u64::try_from(number).map_err(|_| {
-            error::bad_request(format!("Value '{number}' is invalid for '{name}' which only accepts non-negative integer."))
+            error::bad_request(format!(
+                "Value '{number}' is invalid for '{name}' which only accepts non-negative integer."
+            ))
         }),
         Err(_) => Err(error::bad_request(format!("Only integer is acceptable by '{name}'."))),
     }
@@ -72,9 +74,18 @@ pub async fn parse(core: &Core, body: &Value, stored: Option<&Files>) -> Result<
     };
     let get = |key: &str| body.get(key).filter(|value| !value.is_null());
     let mut request = StackRequest { is_empty: true, ..Default::default() };
-    request.is_empty = !["template", "template_url", "environment", "environment_files", "files", "parameters", "clear_parameters", "tags"]
-        .iter()
-        .any(|key| get(key).is_some_and(|value| !is_nothing(value)));
+    request.is_empty = ![
+        "template",
+        "template_url",
+        "environment",
+        "environment_files",
+        "files",
+        "parameters",
+        "clear_parameters",
+        "tags",
+    ]
+    .iter()
+    .any(|key| get(key).is_some_and(|value| !is_nothing(value)));
     if let Some(name) = get("stack_name") {
         request.name = Some(name.as_str().ok_or_else(|| error::bad_request("stack_name must be a string"))?.to_owned());
     }
@@ -95,7 +106,10 @@ pub async fn parse(core: &Core, body: &Value, stored: Option<&Files>) -> Result<
     let size: usize = request.files.values().map(String::len).sum();
     // All nested templates together; each template alone is bounded by its parser.
     if size > core.settings.max_json_body_size * 2 {
-        return Err(error::limit(format!("Files exceed maximum allowed size ({} bytes)", core.settings.max_json_body_size * 2)));
+        return Err(error::limit(format!(
+            "Files exceed maximum allowed size ({} bytes)",
+            core.settings.max_json_body_size * 2
+        )));
     }
     request.template = match (get("template"), get("template_url")) {
         (Some(template), _) => Some(checked_size(core, template)?),
@@ -159,7 +173,9 @@ fn checked_size(core: &Core, template: &Value) -> Result<Map<String, Value>> {
         other => other.to_string().len(),
     };
     if size > limit {
-        return Err(error::limit(format!("Request limit exceeded: Template size ({size} bytes) exceeds maximum allowed size ({limit} bytes).")));
+        return Err(error::limit(format!(
+            "Request limit exceeded: Template size ({size} bytes) exceeds maximum allowed size ({limit} bytes)."
+        )));
     }
     template_map(template)
 }
@@ -167,7 +183,9 @@ fn checked_size(core: &Core, template: &Value) -> Result<Map<String, Value>> {
 /// A comma string; upstream crashes on a list, here it is welcome.
 fn tags(value: &Value) -> Result<Vec<String>> {
     let pieces: Vec<String> = match value {
-        Value::String(text) => text.split(',').map(|piece| piece.trim().to_owned()).filter(|piece| !piece.is_empty()).collect(),
+        Value::String(text) => {
+            text.split(',').map(|piece| piece.trim().to_owned()).filter(|piece| !piece.is_empty()).collect()
+        }
         Value::Array(items) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).map(|piece| piece.trim().to_owned()).collect()
         }

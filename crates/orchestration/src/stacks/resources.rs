@@ -42,7 +42,9 @@ pub struct Filter {
 
 impl Filter {
     fn matches(&self, row: &resource::Model) -> bool {
-        let any = |values: &[String], matches: &dyn Fn(&str) -> bool| values.is_empty() || values.iter().any(|value| matches(value));
+        let any = |values: &[String], matches: &dyn Fn(&str) -> bool| {
+            values.is_empty() || values.iter().any(|value| matches(value))
+        };
         any(&self.types, &|text| row.type_name.contains(text))
             && any(&self.statuses, &|text| {
                 row.status.as_str() == text || crate::db::state::joined(row.action, row.status) == text
@@ -92,7 +94,12 @@ pub async fn list(
             row: row.clone(),
             stack: stack.clone(),
             required_by: required.get(&(row.stack_id.clone(), row.name.clone())).cloned().unwrap_or_default(),
-            nested: row.physical_id.as_ref().and_then(|id| owned.get(id)).filter(|child| child.owner_id.as_deref() == Some(&row.stack_id)).cloned(),
+            nested: row
+                .physical_id
+                .as_ref()
+                .and_then(|id| owned.get(id))
+                .filter(|child| child.owner_id.as_deref() == Some(&row.stack_id))
+                .cloned(),
             attributes: None,
             description: None,
         };
@@ -151,12 +158,20 @@ async fn find(core: &Core, stack: &stack::Model, name: &str) -> Result<(resource
     }
 }
 
-pub async fn show(core: &Core, context: &RequestContext, stack: &stack::Model, name: &str, extra: &[String]) -> Result<Shown> {
+pub async fn show(
+    core: &Core,
+    context: &RequestContext,
+    stack: &stack::Model,
+    name: &str,
+    extra: &[String],
+) -> Result<Shown> {
     core.enforce(context, "resource:show", &stack.project_id)?;
     let (row, rows) = find(core, stack, name).await?;
     let required = required_by(&rows);
     let nested = match &row.physical_id {
-        Some(id) => stack::find(core.database.read(), id).await?.filter(|child| child.owner_id.as_deref() == Some(&stack.id)),
+        Some(id) => {
+            stack::find(core.database.read(), id).await?.filter(|child| child.owner_id.as_deref() == Some(&stack.id))
+        }
         None => None,
     };
     let mut shown = Shown {
@@ -179,7 +194,13 @@ pub async fn metadata(core: &Core, context: &RequestContext, stack: &stack::Mode
 }
 
 /// Signals: only hooks can be cleared, no implemented type takes any other.
-pub async fn signal(core: &Core, context: &RequestContext, stack: &stack::Model, name: &str, body: &Value) -> Result<()> {
+pub async fn signal(
+    core: &Core,
+    context: &RequestContext,
+    stack: &stack::Model,
+    name: &str,
+    body: &Value,
+) -> Result<()> {
     core.enforce(context, "resource:signal", &stack.project_id)?;
     let stack = super::live(stack.clone())?;
     let (row, _) = find(core, &stack, name).await?;
@@ -196,7 +217,10 @@ async fn unset_hook(core: &Core, stack: &stack::Model, row: resource::Model, hoo
     let hook = hook.as_str().unwrap_or_default();
     let known = ["pre-create", "pre-update", "pre-delete", "post-create", "post-update", "post-delete"];
     if !known.contains(&hook) {
-        return Err(Error::invalid("InvalidBreakPointHook", format!("Invalid hook type \"{hook}\" for {} \"{}\"", short(&row), row.name)));
+        return Err(Error::invalid(
+            "InvalidBreakPointHook",
+            format!("Invalid hook type \"{hook}\" for {} \"{}\"", short(&row), row.name),
+        ));
     }
     if row.hook.as_deref() != Some(hook) {
         return Err(Error::invalid(
@@ -216,7 +240,13 @@ fn short(row: &resource::Model) -> &str {
     row.type_name.rsplit("::").next().unwrap_or(&row.type_name)
 }
 
-fn told(stack: &stack::Model, row: &resource::Model, action: Action, status: Status, reason: String) -> event::NewEvent {
+fn told(
+    stack: &stack::Model,
+    row: &resource::Model,
+    action: Action,
+    status: Status,
+    reason: String,
+) -> event::NewEvent {
     event::NewEvent {
         id: uuid::Uuid::new_v4().to_string(),
         stack_id: stack.id.clone(),
@@ -231,7 +261,13 @@ fn told(stack: &stack::Model, row: &resource::Model, action: Action, status: Sta
 }
 
 /// `true` makes the next update replace it, `false` takes the mark away.
-pub async fn mark_unhealthy(core: &Core, context: &RequestContext, stack: &stack::Model, name: &str, body: &Value) -> Result<()> {
+pub async fn mark_unhealthy(
+    core: &Core,
+    context: &RequestContext,
+    stack: &stack::Model,
+    name: &str,
+    body: &Value,
+) -> Result<()> {
     core.enforce(context, "resource:mark_unhealthy", &stack.project_id)?;
     let stack = super::live(stack.clone())?;
     let Some(mark) = body.get("mark_unhealthy") else {

@@ -31,7 +31,13 @@ pub struct Target {
 }
 
 /// Reads the body against the stored stack and checks it all.
-pub async fn prepare(core: &Core, context: &RequestContext, row: &stack::Model, style: Style, body: &Value) -> Result<Target> {
+pub async fn prepare(
+    core: &Core,
+    context: &RequestContext,
+    row: &stack::Model,
+    style: Style,
+    body: &Value,
+) -> Result<Target> {
     let stored_files = core.files(row).await?;
     let base: Option<&Files> = (style == Style::Patch).then_some(stored_files.as_ref());
     let mut request = request::parse(core, body, base).await?;
@@ -66,7 +72,13 @@ pub fn check_updatable(row: &stack::Model) -> Result<()> {
     }
 }
 
-pub async fn update(core: &Core, context: &RequestContext, row: stack::Model, style: Style, body: &Value) -> Result<()> {
+pub async fn update(
+    core: &Core,
+    context: &RequestContext,
+    row: stack::Model,
+    style: Style,
+    body: &Value,
+) -> Result<()> {
     let rule = match style {
         Style::Put => "stacks:update",
         Style::Patch if matches!(body, Value::Object(map) if map.is_empty()) => "stacks:update_no_change",
@@ -125,7 +137,12 @@ pub fn begin(row: &mut stack::Model, action: Action) {
 }
 
 /// Writes the row and its event, interrupts what runs and queues the new operation.
-pub async fn start(core: &Core, context: &RequestContext, txn: sea_orm::DatabaseTransaction, row: stack::Model) -> Result<()> {
+pub async fn start(
+    core: &Core,
+    context: &RequestContext,
+    txn: sea_orm::DatabaseTransaction,
+    row: stack::Model,
+) -> Result<()> {
     stack::save(&txn, &row).await?;
     event::insert(&txn, vec![engine::stack_event(&row, row.action, row.status, &row.status_reason)]).await?;
     core.queue.cancel(&txn, &row.root_id).await?;

@@ -47,9 +47,9 @@ pub async fn validate(
     };
     out.insert("Parameters".into(), Value::Object(parameters));
     if !template.parameter_groups().is_empty() {
-        let groups = template.parameter_groups().iter().map(|group| {
-            json!({"label": group.label, "description": group.description, "parameters": group.parameters})
-        });
+        let groups = template.parameter_groups().iter().map(
+            |group| json!({"label": group.label, "description": group.description, "parameters": group.parameters}),
+        );
         out.insert("ParameterGroups".into(), groups.collect());
     }
     if show_nested && let Some(plan) = &plan {
@@ -62,7 +62,13 @@ pub async fn validate(
     Ok(Value::Object(out))
 }
 
-fn build(core: &Core, project_id: &str, template: &Arc<Template>, environment: &Environment, files: &Arc<Files>) -> Result<Plan> {
+fn build(
+    core: &Core,
+    project_id: &str,
+    template: &Arc<Template>,
+    environment: &Environment,
+    files: &Arc<Files>,
+) -> Result<Plan> {
     let source = Source {
         template: template.clone(),
         environment: environment.clone(),
@@ -110,7 +116,8 @@ fn nested_parameters<'a>(
             let template = Arc::new(template);
             let environment = plan.environment.nested(name, stage.parameters);
             let Ok(child) = build(core, project_id, &template, &environment, plan.bound.files()) else { continue };
-            let type_name = plan.bound.resource(name).map_or_else(String::new, |definition| definition.type_name.clone());
+            let type_name =
+                plan.bound.resource(name).map_or_else(String::new, |definition| definition.type_name.clone());
             let mut entry = json!({
                 "Type": type_name,
                 "Description": template.description().unwrap_or_default(),

@@ -28,9 +28,11 @@ const CLASSES: [(&str, &str); 7] = [
 impl RandomString {
     pub fn new() -> Self {
         let class = || {
-            PropertySchema::string("A character class and its corresponding min constraint to generate the random string from.")
-                .default_value("lettersdigits")
-                .allowed(CLASSES.map(|(name, _)| name))
+            PropertySchema::string(
+                "A character class and its corresponding min constraint to generate the random string from.",
+            )
+            .default_value("lettersdigits")
+            .allowed(CLASSES.map(|(name, _)| name))
         };
         let minimum = |text: &'static str| PropertySchema::integer(text).default_value(1).range(Some(1), Some(512));
         let description = Description::new(

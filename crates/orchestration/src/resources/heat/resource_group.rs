@@ -30,7 +30,9 @@ impl ResourceGroup {
             PropertySchema::integer(text).default_value(default).range(Some(least), None)
         };
         let pause = || {
-            PropertySchema::number("The number of seconds to wait between batches of updates.").default_value(0).range(Some(0), None)
+            PropertySchema::number("The number of seconds to wait between batches of updates.")
+                .default_value(0)
+                .range(Some(0), None)
         };
         let mut description = Description::new(
             "OS::Heat::ResourceGroup",
@@ -176,7 +178,9 @@ impl Nested for ResourceGroup {
         data.insert(REMOVED.into(), json!(removed));
         let count = number(Some(&Value::Object(input.properties.clone())), "count", 1);
         if count > MAX_COUNT {
-            return Err(error::limit("You have reached the maximum resources per stack, please reduce the group's count."));
+            return Err(error::limit(
+                "You have reached the maximum resources per stack, please reduce the group's count.",
+            ));
         }
         let wanted = names(count, &removed);
         let target: Map<String, Value> = wanted.iter().map(|name| (name.clone(), member(input, name))).collect();
@@ -192,7 +196,8 @@ impl Nested for ResourceGroup {
                 if let policy @ Some(_) = input.update_policy.get("batch_create").filter(|policy| !policy.is_null()) {
                     let size = number(policy, "max_batch_size", 1).max(1);
                     for end in (size..wanted.len()).step_by(size) {
-                        let part = wanted[..end].iter().filter_map(|name| Some((name.clone(), target.get(name)?.clone())));
+                        let part =
+                            wanted[..end].iter().filter_map(|name| Some((name.clone(), target.get(name)?.clone())));
                         stages.push(stage(part.collect(), pause(policy)));
                     }
                 }
@@ -200,7 +205,8 @@ impl Nested for ResourceGroup {
             Some(present) => {
                 if let policy @ Some(_) = input.update_policy.get("rolling_update").filter(|policy| !policy.is_null()) {
                     let in_service = number(policy, "min_in_service", 0);
-                    let size = number(policy, "max_batch_size", 1).min(wanted.len().saturating_sub(in_service).max(1)).max(1);
+                    let size =
+                        number(policy, "max_batch_size", 1).min(wanted.len().saturating_sub(in_service).max(1)).max(1);
                     let mut state = present.clone();
                     // From the highest index down, members that change or appear.
                     let changing: Vec<&String> =
@@ -234,7 +240,9 @@ impl ResourceType for ResourceGroup {
     }
     fn validate(&self, properties: &ResolvedProperties) -> Result<()> {
         if properties.integer("count").is_some_and(|count| count > i64::try_from(MAX_COUNT).unwrap_or(i64::MAX)) {
-            return Err(error::limit("You have reached the maximum resources per stack, please reduce the group's count."));
+            return Err(error::limit(
+                "You have reached the maximum resources per stack, please reduce the group's count.",
+            ));
         }
         Ok(())
     }
@@ -269,20 +277,37 @@ mod tests {
             "resource_def": {"type": "T%index%", "properties": {"a%index%": ["x-%index%"], "n": 1}}
         }));
         let none = BTreeSet::new();
-        let input = NestedInput { properties: &properties, update_policy: &Map::new(), unknown: &none, members: &[], current: None };
+        let input = NestedInput {
+            properties: &properties,
+            update_policy: &Map::new(),
+            unknown: &none,
+            members: &[],
+            current: None,
+        };
         let stages = group().stages(&input, &mut Map::new()).unwrap();
         assert_eq!(stages.len(), 1);
-        assert_eq!(resources(&stages[0])["1"], json!({"type": "T%index%", "properties": {"a%index%": ["x-1"], "n": 1}}));
+        assert_eq!(
+            resources(&stages[0])["1"],
+            json!({"type": "T%index%", "properties": {"a%index%": ["x-1"], "n": 1}})
+        );
     }
 
     #[test]
     fn removed_names_are_never_used_again() {
-        let first = properties(json!({"count": 2, "resource_def": {"type": "T"}, "removal_policies": [{"resource_list": ["id-1"]}]}));
+        let first = properties(
+            json!({"count": 2, "resource_def": {"type": "T"}, "removal_policies": [{"resource_list": ["id-1"]}]}),
+        );
         let members = [("0".to_owned(), "id-0".to_owned()), ("1".to_owned(), "id-1".to_owned())];
         let none = BTreeSet::new();
         let policy = Map::new();
         let mut data = Map::new();
-        let input = NestedInput { properties: &first, update_policy: &policy, unknown: &none, members: &members, current: None };
+        let input = NestedInput {
+            properties: &first,
+            update_policy: &policy,
+            unknown: &none,
+            members: &members,
+            current: None,
+        };
         let stages = group().stages(&input, &mut data).unwrap();
         assert_eq!(resources(&stages[0]).keys().collect::<Vec<_>>(), ["0", "2"]);
         let second = properties(json!({"count": 3, "resource_def": {"type": "T"}}));
@@ -300,11 +325,15 @@ mod tests {
         let policy = properties(json!({"rolling_update": {"max_batch_size": 2, "min_in_service": 0, "pause_time": 1}}));
         let old = template_of((0..3).map(|n| (n.to_string(), json!({"type": "T", "properties": {"v": 1}}))).collect());
         let none = BTreeSet::new();
-        let input = NestedInput { properties: &new, update_policy: &policy, unknown: &none, members: &[], current: Some(&old) };
+        let input =
+            NestedInput { properties: &new, update_policy: &policy, unknown: &none, members: &[], current: Some(&old) };
         let stages = group().stages(&input, &mut Map::new()).unwrap();
         assert_eq!(stages.len(), 2);
         let value = |stage: &Stage, name: &str| resources(stage)[name]["properties"]["v"].clone();
-        assert_eq!((value(&stages[0], "0"), value(&stages[0], "1"), value(&stages[0], "2")), (json!(1), json!(2), json!(2)));
+        assert_eq!(
+            (value(&stages[0], "0"), value(&stages[0], "1"), value(&stages[0], "2")),
+            (json!(1), json!(2), json!(2))
+        );
         assert_eq!(value(&stages[1], "0"), json!(2));
         assert_eq!(stages[0].pause, Duration::from_secs(1));
     }

@@ -32,8 +32,14 @@ impl Stack {
                     "context",
                     PropertySchema::map("Context for this stack.").updatable().with([
                         ("region_name", PropertySchema::string("Region name in which this stack will be created.")),
-                        ("credential_secret_id", PropertySchema::string("A Barbican secret id for remote OpenStack credential.").updatable()),
-                        ("ca_cert", PropertySchema::string("Optional. The contents of a CA Certificate file.").updatable()),
+                        (
+                            "credential_secret_id",
+                            PropertySchema::string("A Barbican secret id for remote OpenStack credential.").updatable(),
+                        ),
+                        (
+                            "ca_cert",
+                            PropertySchema::string("Optional. The contents of a CA Certificate file.").updatable(),
+                        ),
                         (
                             "insecure",
                             PropertySchema::boolean("If set, then the server's certificate will not be verified.")
@@ -44,7 +50,9 @@ impl Stack {
                 ),
                 (
                     "template",
-                    PropertySchema::string("Template that specifies the stack to be created as a resource.").required().updatable(),
+                    PropertySchema::string("Template that specifies the stack to be created as a resource.")
+                        .required()
+                        .updatable(),
                 ),
                 ("timeout", PropertySchema::integer("Number of minutes to wait for this stack creation.").updatable()),
                 (
@@ -54,7 +62,10 @@ impl Stack {
             ])
             .attributes([
                 ("stack_name", AttributeSchema::typed(PropertyKind::String, "Name of the stack.")),
-                ("outputs", AttributeSchema::typed(PropertyKind::Map, "A dict of key-value pairs output from the stack.")),
+                (
+                    "outputs",
+                    AttributeSchema::typed(PropertyKind::Map, "A dict of key-value pairs output from the stack."),
+                ),
             ])
             .service(SERVICE, "heat");
         Stack { description }
@@ -126,7 +137,10 @@ impl ResourceType for Stack {
                     "Cannot establish connection to Heat endpoint at region \"{region}\" due to \"this cloud has one region, {REGION}\""
                 )));
             }
-            if text("credential_secret_id").is_some() || text("ca_cert").is_some() || context.get("insecure") == Some(&json!(true)) {
+            if text("credential_secret_id").is_some()
+                || text("ca_cert").is_some()
+                || context.get("insecure") == Some(&json!(true))
+            {
                 return Err(error::validation(
                     "Properties credential_secret_id, ca_cert and insecure are not supported: stacks are only made in this cloud",
                 ));

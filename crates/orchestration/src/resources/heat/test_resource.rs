@@ -25,49 +25,61 @@ const UNTIL: &str = "until";
 impl TestResource {
     pub fn new() -> Self {
         let wait = |text: &'static str| PropertySchema::number(text).updatable();
-        let description = Description::new("OS::Heat::TestResource", "A resource which stores the string value that was provided.")
-            .properties([
-                (
-                    "constraint_prop_secs",
-                    PropertySchema::number("Delay value for emulating constraint.").default_value(0).updatable(),
-                ),
-                (
-                    "attr_wait_secs",
-                    wait("Number value for timeout during resolving output value.").default_value(0),
-                ),
-                ("value", PropertySchema::string("The input string to be stored.").default_value("test_string").updatable()),
-                (
-                    "update_replace_value",
-                    PropertySchema::string("Some value that can be stored but can not be updated."),
-                ),
-                (
-                    "fail",
-                    PropertySchema::boolean("Value which can be set to fail the resource operation to test failure scenarios.")
+        let description =
+            Description::new("OS::Heat::TestResource", "A resource which stores the string value that was provided.")
+                .properties([
+                    (
+                        "constraint_prop_secs",
+                        PropertySchema::number("Delay value for emulating constraint.").default_value(0).updatable(),
+                    ),
+                    (
+                        "attr_wait_secs",
+                        wait("Number value for timeout during resolving output value.").default_value(0),
+                    ),
+                    (
+                        "value",
+                        PropertySchema::string("The input string to be stored.")
+                            .default_value("test_string")
+                            .updatable(),
+                    ),
+                    (
+                        "update_replace_value",
+                        PropertySchema::string("Some value that can be stored but can not be updated."),
+                    ),
+                    (
+                        "fail",
+                        PropertySchema::boolean(
+                            "Value which can be set to fail the resource operation to test failure scenarios.",
+                        )
                         .default_value(false)
                         .updatable(),
-                ),
-                (
-                    "update_replace",
-                    PropertySchema::boolean("Value which can be set to trigger update replace for the particular resource.")
+                    ),
+                    (
+                        "update_replace",
+                        PropertySchema::boolean(
+                            "Value which can be set to trigger update replace for the particular resource.",
+                        )
                         .default_value(false)
                         .updatable(),
-                ),
-                (
-                    "wait_secs",
-                    wait("Seconds to wait after an action (-1 is infinite).").default_value(0),
-                ),
-                (
-                    "action_wait_secs",
-                    PropertySchema::map("Options for simulating waiting.").updatable().with([
-                        ("create", wait("Seconds to wait after a create. Defaults to the global wait_secs.")),
-                        ("update", wait("Seconds to wait after an update. Defaults to the global wait_secs.")),
-                        ("delete", wait("Seconds to wait after a delete. Defaults to the global wait_secs.")),
-                    ]),
-                ),
-                ("client_name", PropertySchema::string("Client to poll.").default_value("").updatable()),
-                ("entity_name", PropertySchema::string("Client entity to poll.").default_value("").updatable()),
-            ])
-            .attributes([("output", AttributeSchema::new("The string that was stored. This value is also available by referencing the resource."))]);
+                    ),
+                    ("wait_secs", wait("Seconds to wait after an action (-1 is infinite).").default_value(0)),
+                    (
+                        "action_wait_secs",
+                        PropertySchema::map("Options for simulating waiting.").updatable().with([
+                            ("create", wait("Seconds to wait after a create. Defaults to the global wait_secs.")),
+                            ("update", wait("Seconds to wait after an update. Defaults to the global wait_secs.")),
+                            ("delete", wait("Seconds to wait after a delete. Defaults to the global wait_secs.")),
+                        ]),
+                    ),
+                    ("client_name", PropertySchema::string("Client to poll.").default_value("").updatable()),
+                    ("entity_name", PropertySchema::string("Client entity to poll.").default_value("").updatable()),
+                ])
+                .attributes([(
+                    "output",
+                    AttributeSchema::new(
+                        "The string that was stored. This value is also available by referencing the resource.",
+                    ),
+                )]);
         TestResource { description }
     }
 }

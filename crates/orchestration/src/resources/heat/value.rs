@@ -60,9 +60,11 @@ fn convert(value: &Value, kind: &str) -> Result<Value> {
             _ => Err(refuse("is not a boolean")),
         },
         ("comma_delimited_list", Value::Array(_)) | ("json", Value::Object(_) | Value::Array(_)) => Ok(value.clone()),
-        ("comma_delimited_list", Value::String(text)) => {
-            Ok(if text.is_empty() { Value::Array(Vec::new()) } else { text.split(',').map(|part| Value::from(part.trim())).collect() })
-        }
+        ("comma_delimited_list", Value::String(text)) => Ok(if text.is_empty() {
+            Value::Array(Vec::new())
+        } else {
+            text.split(',').map(|part| Value::from(part.trim())).collect()
+        }),
         ("json", Value::String(text)) => serde_json::from_str(text).map_err(|_| refuse("is not valid JSON")),
         _ => Err(refuse(&format!("cannot be converted to {kind}"))),
     }

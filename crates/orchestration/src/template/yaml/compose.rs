@@ -1,11 +1,15 @@
 //! YAML events to a value: anchors, merge keys, tags, limits.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
-use super::{Fault, scalar};
+use super::{
+    Fault,
+    repair::{self, Repair},
+    scalar,
+};
 use crate::template::python;
 
 /// Deeper documents are refused; JSON's reader has about the same limit.
@@ -51,17 +55,45 @@ struct Composer {
     document: Option<Value>,
 }
 
+/// Why one attempt failed.
+enum Problem {
+    Fault(Fault),
+    /// The text is fine for upstream's loader, and there is a way to say the same to this parser.
+    Repairable(Fault, Repair),
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Problem {
+        Problem::Fault(fault)
+    }
+}
+
 pub(super) fn compose(text: &str) -> Result<Value, Fault> {
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..repair::MAX_REPAIRS {
+        match attempt(&text) {
+            Ok(value) => return Ok(value),
+            Err(Problem::Fault(fault)) => return Err(fault),
+            Err(Problem::Repairable(fault, repair)) => match repair.apply(&text) {
+                Some(repaired) => text = Cow::Owned(repaired),
+                None => return Err(fault),
+            },
+        }
+    }
+    attempt(&text).map_err(|problem| match problem {
+        Problem::Fault(fault) | Problem::Repairable(fault, _) => fault,
+    })
+}
+
+fn attempt(text: &str) -> Result<Value, Problem> {
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
     let mut composer = Composer { frames: Vec::new(), anchors: HashMap::new(), spent: 0, document: None };
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| match error.info() {
-            "recursion limit exceeded" => too_deep(),
-            info => fault(*error.marker(), info),
-        })?;
+        let (event, span) = event.map_err(|error| composer.problem(text, &error))?;
         match event {
             Event::DocumentStart(_) if composer.document.is_some() => {
-                return Err(fault(span.start, "expected a single document in the stream, but found another document"));
+                let message = "expected a single document in the stream, but found another document";
+                return Err(fault(span.start, message).into());
             }
             Event::StreamEnd => break,
             event => composer.accept(event, span)?,
@@ -75,6 +107,28 @@ fn fault(at: Marker, message: impl Into<String>) -> Fault {
 }
 
 impl Composer {
+    /// What a scanner's error amounts to.
+    fn problem(&self, text: &str, error: &ScanError) -> Problem {
+        let at = *error.marker();
+        let found = fault(at, error.info());
+        let repair = match error.info() {
+            "recursion limit exceeded" => return Problem::Fault(too_deep()),
+            "invalid indentation in quoted scalar" => Some(Repair::IndentQuoted(at)),
+            "invalid indentation" | "invalid indentation in flow construct" => self
+                .frames
+                .iter()
+                .map(|frame| frame.start)
+                .find(|start| repair::starts_flow(text, *start))
+                .map(Repair::IndentFlow),
+            "':' must be followed by a valid YAML whitespace" => Some(Repair::ReplaceTab(at)),
+            _ => None,
+        };
+        match repair {
+            Some(repair) => Problem::Repairable(found, repair),
+            None => Problem::Fault(found),
+        }
+    }
+
     fn accept(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -252,15 +306,13 @@ fn is_non_specific(tag: &Tag) -> bool {
 }
 
 fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Marker) -> Result<Value, Fault> {
-    let Some(tag) = tag else {
+    // A lone `!` says nothing to PyYAML.
+    let Some(tag) = tag.filter(|tag| !is_non_specific(tag)) else {
         return Ok(match style {
             ScalarStyle::Plain => scalar::resolve_plain(text),
             _ => Value::String(text.to_owned()),
         });
     };
-    if is_non_specific(tag) {
-        return Ok(Value::String(text.to_owned()));
-    }
     if !tag.is_yaml_core_schema() {
         return Err(unknown_tag(tag, at));
     }

@@ -8,6 +8,7 @@
 //! budget before it is built.
 
 mod compose;
+mod repair;
 mod scalar;
 
 use std::fmt;

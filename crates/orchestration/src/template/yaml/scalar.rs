@@ -59,10 +59,13 @@ fn whole_number(negative: bool, digits: &str, radix: u32) -> Value {
             return Value::from(value);
         }
     }
-    let magnitude = digits
-        .chars()
-        .filter_map(|c| c.to_digit(radix))
-        .fold(0.0, |sum, digit| sum * f64::from(radix) + f64::from(digit));
+    let magnitude = match radix {
+        10 => digits.parse().unwrap_or(f64::INFINITY),
+        _ => digits
+            .chars()
+            .filter_map(|c| c.to_digit(radix))
+            .fold(0.0, |sum, digit| sum * f64::from(radix) + f64::from(digit)),
+    };
     finite(if negative { -magnitude } else { magnitude })
 }
 

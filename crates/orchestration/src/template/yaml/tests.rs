@@ -62,9 +62,31 @@ fn plain_scalars_mean_what_yaml_1_1_says() {
 #[test]
 fn quotes_and_tags_decide_over_the_look() {
     assert_eq!(read("['yes', \"017\", !!str 5, !!int '7', !!float 3, !!bool 'On', ! 12]"), {
-        json!(["yes", "017", "5", 7, 3.0, true, "12"])
+        json!(["yes", "017", "5", 7, 3.0, true, 12])
     });
     assert_eq!(read("|\n  yes\n"), json!("yes\n"));
+}
+
+#[test]
+fn quoted_text_may_continue_left_of_its_key() {
+    assert_eq!(
+        read("a:\n  b: \"x\n\ny \\\"\n z\"\n  c: 'it''s\nok'\n"),
+        json!({"a": {"b": "x\ny \" z", "c": "it's ok"}})
+    );
+    let many = (0..100).fold(String::from("a:\n"), |text, number| text + &format!("  k{number}: 'x\ny'\n"));
+    assert!(message(&many).contains("invalid indentation in quoted scalar"));
+    let wide = format!("{}k: 'x\n{}'\n", "? ".repeat(100), "y\n".repeat(100_000));
+    assert!(parse_value(&wide).is_err());
+}
+
+#[test]
+fn brackets_may_continue_left_of_their_key() {
+    assert_eq!(read("r:\n  p: {\n\"a\": \"}\", # }\n  it's: 'x',\nb: {\nc: 2}\n}\n  q: 1\n"), {
+        json!({"r": {"p": {"a": "}", "it's": "x", "b": {"c": 2}}, "q": 1}})
+    });
+    assert_eq!(read("r:\n  - [a,\n  b]\n  - c\n"), json!({"r": [["a", "b"], "c"]}));
+    assert_eq!(read("a:\tb\nc:\t\td\n"), json!({"a": "b", "c": "d"}));
+    assert!(message("r:\n    a: 1\n  b: 2\n").contains("line 3"));
 }
 
 #[test]
