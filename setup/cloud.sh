@@ -45,16 +45,25 @@ start() {
 }
 
 purge() {
+  local program record
   stop_background "$PIDFILE"
+  record=$(mktemp)
+  program=$(mktemp)
   if [ -x "$PROGRAM" ]; then
-    # Docker may be stopped by now, and only with it can its containers and networks be removed.
+    # Only with Docker running can its containers and networks be removed.
     "$PROJECT_DIR/setup/docker.sh" start
-    local program
-    program=$(mktemp)
+    # The state directory goes with the purge, and with it the program and the record of the Docker daemon.
+    cp "$DEMO_DIR/dockerd.pid" "$record" 2>/dev/null || true
     install -m 755 "$PROGRAM" "$program"
-    "$program" purge --yes --state-dir "$STATE_DIR" || { rm -f "$program"; die "purge did not finish, see above; run it again"; }
-    rm -f "$program"
+    "$program" purge --yes --state-dir "$STATE_DIR" || die "purge did not finish, see above; run it again"
+  elif [ -e "$STATE_DIR/sahab.db" ]; then
+    die "the cloud in $STATE_DIR was not started by make demo: 'sahab purge --yes' removes it"
   fi
+  if running_pid "$record" >/dev/null; then say "  stopping the Docker daemon that was started here"; fi
+  stop_background "$record" 30
+  rm -rf --one-file-system "$STATE_DIR" "$program"
+  say "removed everything of the cloud from Docker, the kernel and $STATE_DIR."
+  say "Left: installed Debian packages, the caches in $CACHE_DIR, Docker's images."
 }
 
 case ${1:-} in
@@ -63,18 +72,7 @@ case ${1:-} in
     stop_background "$PIDFILE"
     say "stopped; the containers keep running. 'make demo' starts it again, 'make purge' removes everything."
     ;;
-  purge)
-    # The state directory goes with the purge, and with it the record of the Docker daemon: kept for the moment.
-    record=$(mktemp)
-    cp "$DEMO_DIR/dockerd.pid" "$record" 2>/dev/null || true
-    purge
-    if [ -e "$DEMO_DIR/dockerd.pid" ]; then cp "$DEMO_DIR/dockerd.pid" "$record"; fi
-    if running_pid "$record" >/dev/null; then say "  stopping the Docker daemon that was started here"; fi
-    stop_background "$record" 30
-    rm -rf --one-file-system "$STATE_DIR"
-    say "removed everything of the cloud from Docker, the kernel and $STATE_DIR."
-    say "Left: installed Debian packages, the caches in $CACHE_DIR, Docker's images."
-    ;;
+  purge) purge ;;
   *)
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
     exit 2
