@@ -114,12 +114,9 @@ impl Composer {
         let repair = match error.info() {
             "recursion limit exceeded" => return Problem::Fault(too_deep()),
             "invalid indentation in quoted scalar" => Some(Repair::IndentQuoted(at)),
-            "invalid indentation" | "invalid indentation in flow construct" => self
-                .frames
-                .iter()
-                .map(|frame| frame.start)
-                .find(|start| repair::starts_flow(text, *start))
-                .map(Repair::IndentFlow),
+            "invalid indentation" | "invalid indentation in flow construct" => {
+                repair::open_flow(text, self.frames.iter().map(|frame| frame.start), at)
+            }
             "':' must be followed by a valid YAML whitespace" => Some(Repair::ReplaceTab(at)),
             _ => None,
         };

@@ -22,9 +22,23 @@ pub(super) enum Repair {
     ReplaceTab(Marker),
 }
 
-/// Whether a collection that starts here is written with brackets.
-pub(super) fn starts_flow(text: &str, at: Marker) -> bool {
-    byte_at(text, at).is_some_and(|start| text[start..].starts_with(['{', '[']))
+/// How many brackets before an error are tried as the start of the collection it is in.
+const MAX_CANDIDATES: usize = 16;
+
+/// The repair of the bracketed collection around `at`: the outermost of the open collections the parser has told of, or,
+/// as the scanner runs ahead of the parser, the nearest bracket before `at` that is closed after it.
+pub(super) fn open_flow(text: &str, mut known: impl Iterator<Item = Marker>, at: Marker) -> Option<Repair> {
+    if let Some(start) = known.find(|start| {
+        byte_at(text, *start).is_some_and(|start| text[start..].starts_with(['{', '[']))
+    }) {
+        return Some(Repair::IndentFlow(start));
+    }
+    let fault = byte_at(text, at)?;
+    let candidates = text[..fault].rmatch_indices(['{', '[']).take(MAX_CANDIDATES);
+    let start = candidates.map(|(start, _)| start).find(|start| end_of_flow(text, *start) > fault)?;
+    let line = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let (index, column) = (text[..start].chars().count(), text[line..start].chars().count());
+    Some(Repair::IndentFlow(Marker::new(index, 0, column)))
 }
 
 fn byte_at(text: &str, at: Marker) -> Option<usize> {
