@@ -1,9 +1,8 @@
 //! Brings networks and routers of this host up to date.
 //!
-//! Everyone who needs an object current calls [`Fabric::sync`]: nudges, the timer, container starts, Docker's driver.
-//! Runs of one object exclude each other and fetch the plan themselves, so an older plan never follows a newer one.
-//! Whoever waited while a run began after they asked shares its result: fifty containers that start at once in a
-//! network cost two runs.
+//! Everyone who needs an object current comes here: nudges, the timer, container starts, Docker's driver. Runs of one
+//! object exclude each other and fetch the plan themselves, so an older plan never follows a newer one. Whoever waited
+//! while a run began after they asked shares its result: fifty containers that start at once in a network cost two.
 
 use std::{
     collections::HashMap,
@@ -94,10 +93,6 @@ impl Fabric {
     pub fn applied(&self, key: &Key) -> bool {
         self.object(key).applied.load(SeqCst)
     }
-    fn fresh(&self, key: &Key) -> bool {
-        let object = self.object(key);
-        object.applied.load(SeqCst) && !object.dirty.load(SeqCst)
-    }
     /// Forgets objects that are gone and that nobody works on.
     pub fn prune(&self) {
         let gone = |object: &Object| !object.applied.load(SeqCst) && !object.dirty.load(SeqCst);
@@ -115,12 +110,27 @@ impl Fabric {
         if last.number > asked_after {
             return last.result.clone();
         }
+        self.run(key, &object, &mut last).await
+    }
+
+    /// As [`Fabric::sync`] if there was news since the last run, or none yet. Waits for a run under way.
+    pub async fn refresh(&self, key: &Key) -> Result<()> {
+        let object = self.object(key);
+        let mut last = object.last.lock().await;
+        if object.applied.load(SeqCst) && !object.dirty.load(SeqCst) {
+            return Ok(());
+        }
+        self.run(key, &object, &mut last).await
+    }
+
+    async fn run(&self, key: &Key, object: &Object, last: &mut LastRun) -> Result<()> {
         let number = object.begun.fetch_add(1, SeqCst) + 1;
+        // News that comes from now on is for the next run.
         object.dirty.store(false, SeqCst);
-        let mut run = Unfinished { object: &object, succeeded: false };
+        let mut run = Unfinished { object, succeeded: false };
         let result = match key {
-            Key::Network(id) => self.run_network(id, &object).await,
-            Key::Router(id) => self.run_router(id, &object).await,
+            Key::Network(id) => self.run_network(id, object).await,
+            Key::Router(id) => self.run_router(id, object).await,
         };
         run.succeeded = result.is_ok();
         drop(run);
@@ -170,10 +180,7 @@ impl Fabric {
     /// The network is in the kernel. Current if the control plane answers; what it was before otherwise.
     pub async fn ensure_network(&self, id: &str) -> Result<()> {
         let key = Key::Network(id.to_owned());
-        if self.fresh(&key) {
-            return Ok(());
-        }
-        let failure = match tokio::time::timeout(FETCH_LIMIT, self.sync(&key)).await {
+        let failure = match tokio::time::timeout(FETCH_LIMIT, self.refresh(&key)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => Error::unavailable("NetworkUnavailable", "the network service did not answer in time"),

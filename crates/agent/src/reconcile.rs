@@ -163,7 +163,7 @@ async fn work(fabric: Arc<Fabric>, key: Key, nudged: Arc<Notify>, permits: Arc<S
     loop {
         tokio::time::sleep(DEBOUNCE).await;
         let result = match permits.acquire().await {
-            Ok(_permit) => fabric.sync(&key).await,
+            Ok(_permit) => fabric.refresh(&key).await,
             // The semaphore is never closed.
             Err(_) => return key,
         };

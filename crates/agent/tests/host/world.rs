@@ -22,7 +22,7 @@ pub struct World {
     pub dataplane: LinuxDataplane,
     pub agent: Option<Agent>,
     pub host: Arc<dyn ContainerDriver>,
-    driver: Arc<DockerDriver>,
+    pub driver: Arc<DockerDriver>,
     namespace: Namespace,
 }
 
