@@ -28,9 +28,9 @@ const MAX_CANDIDATES: usize = 16;
 /// The repair of the bracketed collection around `at`: the outermost of the open collections the parser has told of, or,
 /// as the scanner runs ahead of the parser, the nearest bracket before `at` that is closed after it.
 pub(super) fn open_flow(text: &str, mut known: impl Iterator<Item = Marker>, at: Marker) -> Option<Repair> {
-    if let Some(start) = known.find(|start| {
-        byte_at(text, *start).is_some_and(|start| text[start..].starts_with(['{', '[']))
-    }) {
+    if let Some(start) =
+        known.find(|start| byte_at(text, *start).is_some_and(|start| text[start..].starts_with(['{', '['])))
+    {
         return Some(Repair::IndentFlow(start));
     }
     let fault = byte_at(text, at)?;
