@@ -180,7 +180,7 @@ impl Bindings {
         }
         let chain = format!("nd-{name}");
         self.advertises.push(format!("{interface} : jump {chain}"));
-        table.add_chain(chain, vec![format!("@th,64,128 != {{ {} }} counter drop", advertised(targets))]);
+        table.add_chain(chain, advertised(targets).into_iter().collect());
     }
 
     fn add_to(self, table: &mut Table) {
@@ -202,20 +202,25 @@ impl Bindings {
     }
 }
 
-/// The neighbour addresses that a port may advertise. nft before 1.0.7 knows the field only by its place.
-fn advertised(mut targets: Vec<(u128, u128)>) -> String {
+/// The rule against advertising foreign neighbours; none when every address is allowed. nft before 1.0.7 knows the field
+/// only by its place.
+fn advertised(mut targets: Vec<(u128, u128)>) -> Option<String> {
     targets.sort_unstable();
     let mut merged: Vec<(u128, u128)> = Vec::new();
     for (low, high) in targets {
         match merged.last_mut() {
-            Some(last) if low <= last.1 => last.1 = last.1.max(high),
+            Some(last) if low <= last.1.saturating_add(1) => last.1 = last.1.max(high),
             _ => merged.push((low, high)),
         }
+    }
+    if merged == [(0, u128::MAX)] {
+        return None;
     }
     let text = |(low, high): &(u128, u128)| {
         if low == high { format!("{low:#034x}") } else { format!("{low:#034x}-{high:#034x}") }
     };
-    merged.iter().map(text).collect::<Vec<_>>().join(", ")
+    let elements = merged.iter().map(text).collect::<Vec<_>>().join(", ");
+    Some(format!("@th,64,128 != {{ {elements} }} counter drop"))
 }
 
 fn inet_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {

@@ -85,7 +85,8 @@ fn protocol_name(protocol: u8) -> String {
     }
 }
 
-fn allows(rule: &Rule, direction: Direction, remote: &IpAddr, flow: &Flow) -> bool {
+/// Whether one rule lets the connection's first packet through.
+pub(crate) fn allows(rule: &Rule, direction: Direction, remote: &IpAddr, flow: &Flow) -> bool {
     rule.direction == direction
         && rule.family == Family::of(remote)
         && match rule.service {

@@ -236,7 +236,12 @@ pub(crate) fn fold(rules: &[Rule], direction: Direction, family: Family) -> Vec<
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::flows::{Flow, allows};
 
     fn rule(service: Service, remote: Source) -> Rule {
         Rule { direction: Direction::Ingress, family: Family::V4, service, remote }
@@ -315,5 +320,93 @@ mod tests {
         );
         assert!(fold(&rules, Direction::Egress, Family::V4).is_empty());
         assert!(fold(&rules, Direction::Ingress, Family::V6).is_empty());
+    }
+
+    /// Reads a folded rule as nftables does, for one packet.
+    fn matches(rule: &str, groups: &BTreeMap<String, Vec<IpNet>>, flow: &Flow) -> bool {
+        let mut rest = rule.strip_suffix("accept").expect("a folded rule accepts").trim();
+        let element = |key: &str, text: &str| match key {
+            "ip saddr" => {
+                text.parse::<IpNet>().unwrap_or_else(|_| text.parse::<IpAddr>().unwrap().into()).contains(&flow.source)
+            }
+            "meta l4proto" => text == flow.protocol.to_string(),
+            "th dport" | "icmp type" | "icmp code" => {
+                let value = match key {
+                    "th dport" => flow.destination_port,
+                    "icmp type" => flow.icmp.map(|icmp| icmp.0.into()),
+                    _ => flow.icmp.map(|icmp| icmp.1.into()),
+                };
+                let (low, high) = text.split_once('-').unwrap_or((text, text));
+                value.is_some_and(|value| (low.parse().unwrap()..=high.parse().unwrap()).contains(&value))
+            }
+            other => panic!("unknown key {other}"),
+        };
+        if let Some(named) = rest.strip_prefix("ip saddr @") {
+            let (set, more) = named.split_once(' ').unwrap_or((named, ""));
+            if !groups[set].iter().any(|net| net.contains(&flow.source)) {
+                return false;
+            }
+            rest = more;
+        }
+        let Some((keys, elements)) = rest.split_once(" { ") else { return rest.is_empty() };
+        let keys: Vec<_> = keys.split(" . ").collect();
+        elements.trim_end_matches(" }").split(", ").any(|line| {
+            let parts: Vec<_> = line.split(" . ").collect();
+            assert_eq!(parts.len(), keys.len(), "{rule}");
+            keys.iter().zip(parts).all(|(key, part)| element(key, part))
+        })
+    }
+
+    fn service() -> impl Strategy<Value = Service> {
+        let protocol = prop_oneof![Just(6u8), Just(17)];
+        prop_oneof![
+            1 => Just(Service::Any),
+            2 => prop_oneof![Just(1u8), Just(6), Just(17), Just(47)].prop_map(Service::Protocol),
+            8 => (protocol, 0..30u16, 0..10u16).prop_map(|(p, low, more)| Service::Ports(p, low, low + more)),
+            4 => (0..4u8, proptest::option::of(0..4u8)).prop_map(|(kind, code)| Service::Icmp(kind, code)),
+        ]
+    }
+
+    fn prefix() -> impl Strategy<Value = IpNet> {
+        (0..8u8, 28..=32u8).prop_map(|(host, length)| IpNet::new([10, 0, 0, host].into(), length).unwrap().trunc())
+    }
+
+    fn remote() -> impl Strategy<Value = Source> {
+        prop_oneof![
+            1 => Just(Source::Any),
+            4 => proptest::collection::vec(prefix(), 0..3).prop_map(Source::Prefixes),
+            // The members of a group are the same in all rules that name it.
+            2 => (1..3u128).prop_map(|n| Source::Group(Uuid::from_u128(n), vec![net(&format!("10.0.0.{n}/32"))])),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn folding_keeps_the_meaning(
+            rules in proptest::collection::vec((service(), remote()), 0..12),
+            source in 0..16u8, protocol in prop_oneof![Just(1u8), Just(6), Just(17), Just(47)],
+            port in 0..40u16, kind in 0..4u8, code in 0..4u8,
+        ) {
+            let rules: Vec<Rule> = rules.into_iter().map(|(service, remote)| rule(service, remote)).collect();
+            let ports = matches!(protocol, 6 | 17);
+            let flow = Flow {
+                protocol,
+                source: [10, 0, 0, source].into(),
+                destination: [10, 0, 0, 99].into(),
+                source_port: ports.then_some(1),
+                destination_port: ports.then_some(port),
+                icmp: (protocol == 1).then_some((kind, code, 1)),
+                reply_source: [10, 0, 0, 99].into(),
+                reply_source_port: None,
+                reply_destination: [10, 0, 0, source].into(),
+            };
+            let groups = (1..3u128)
+                .map(|n| (member_set(&Uuid::from_u128(n), Family::V4), vec![net(&format!("10.0.0.{n}/32"))]))
+                .collect();
+            let wanted = rules.iter().any(|rule| allows(rule, Direction::Ingress, &flow.source, &flow));
+            let lines = folded(&rules);
+            let hits = lines.iter().filter(|line| matches(line, &groups, &flow)).count();
+            prop_assert_eq!(hits > 0, wanted, "{:#?}", lines);
+        }
     }
 }

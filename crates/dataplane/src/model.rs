@@ -233,6 +233,7 @@ impl Rule {
             }
             Remote::Prefix(net) if net.prefix_len() == 0 => Source::Any,
             Remote::Prefix(net) => Source::Prefixes(vec![net.trunc()]),
+            Remote::Prefixes(nets) if nets.iter().any(|net| fits(net) && net.prefix_len() == 0) => Source::Any,
             // An address group may hold both families; each rule takes its own.
             Remote::Prefixes(nets) => Source::Prefixes(nets.iter().filter(|net| fits(net)).map(IpNet::trunc).collect()),
             Remote::Group { id, members } => Source::Group(

@@ -211,3 +211,68 @@ async fn a_port_without_port_security_is_not_filtered() {
     world.dataplane.apply_network(&plan).await.unwrap();
     assert!(dead(&mut open) && blocked(&b, "10.9.0.11:80") && !ping(&b, "10.9.0.99"));
 }
+
+/// Random rules, members and pairs, nested and overlapping: the kernel must take every rule set, also as a change of the
+/// one before.
+#[tokio::test]
+async fn whatever_the_rules_are_they_load() {
+    use rand::{Rng, SeedableRng};
+    let Some(world) = world().await else { return };
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut plan = network(&["10.9.0.0/24", "fd00:9::/64"]);
+    let ids = [id(), id(), id()];
+    for round in 0..40 {
+        let prefix = |random: &mut rand::rngs::StdRng, ipv6: bool| -> ipnet::IpNet {
+            let (a, b) = (random.random_range(0..3), random.random_range(0..4));
+            let net = if ipv6 {
+                format!("fd00:{a}::{b}/{}", [0, 16, 32, 126, 127, 128][random.random_range(0..6)])
+            } else {
+                format!("10.{a}.0.{b}/{}", [0, 8, 16, 30, 31, 32][random.random_range(0..6)])
+            };
+            net.parse().unwrap()
+        };
+        plan.groups.clear();
+        for group in &ids {
+            let mut list = Vec::new();
+            for _ in 0..random.random_range(0..25) {
+                let ipv6 = random.random();
+                let low = random.random_range(0..20);
+                let (protocol, range) = match random.random_range(0..6) {
+                    0 => (None, None),
+                    1 => (Some([6, 17, 47, 132][random.random_range(0..4)]), None),
+                    2 => (Some(if ipv6 { 58 } else { 1 }), Some((low, random.random::<bool>().then_some(low % 3)))),
+                    _ => (Some([6, 17][random.random_range(0..2)]), Some((low, Some(low + random.random_range(0..9))))),
+                };
+                let some = |random: &mut rand::rngs::StdRng| -> Vec<ipnet::IpNet> {
+                    (0..random.random_range(0..4)).map(|_| prefix(random, ipv6)).collect()
+                };
+                let remote = match random.random_range(0..4) {
+                    0 => Remote::Any,
+                    1 => Remote::Prefix(prefix(&mut random, ipv6)),
+                    2 => Remote::Prefixes(some(&mut random)),
+                    _ => Remote::Group { id: ids[random.random_range(0..3)].clone(), members: some(&mut random) },
+                };
+                let direction = if random.random() { Direction::Ingress } else { Direction::Egress };
+                list.push(RulePlan { direction, ipv6, protocol, range, remote });
+            }
+            let stateful = random.random_range(0..5) > 0;
+            plan.groups.push(sahab_contract::network::GroupPlan { id: group.clone(), stateful, rules: list });
+        }
+        if random.random() || plan.ports.is_empty() {
+            let n = 2 + round;
+            let groups: Vec<&str> = ids.iter().filter(|_| random.random()).map(String::as_str).collect();
+            port(&mut plan, &[&format!("10.9.0.{n}/24"), &format!("fd00:9::{n}/64")], &groups);
+            let pairs = (0..random.random_range(0..4)).map(|_| {
+                let ipv6 = random.random();
+                (prefix(&mut random, ipv6), if random.random() { String::new() } else { "fa:16:3e:00:00:01".into() })
+            });
+            plan.ports.last_mut().unwrap().allowed_pairs = pairs.collect();
+        } else {
+            let n = random.random_range(0..plan.ports.len());
+            plan.ports.remove(n);
+        }
+        world.dataplane.apply_network(&plan).await.unwrap_or_else(|error| panic!("seed {seed}: {}", error.report()));
+    }
+}
