@@ -63,7 +63,8 @@ impl Flow {
         let mut command =
             format!("-D -f {family} -p {} -s {} -d {}", protocol_name(self.protocol), self.source, self.destination);
         if let Some((kind, code, id)) = self.icmp {
-            command.push_str(&format!(" --icmp-type {kind} --icmp-code {code} --icmp-id {id}"));
+            let name = if self.protocol == 58 { "icmpv6" } else { "icmp" };
+            command.push_str(&format!(" --{name}-type {kind} --{name}-code {code} --{name}-id {id}"));
         } else if let (Some(source), Some(destination)) = (self.source_port, self.destination_port) {
             command.push_str(&format!(" --sport {source} --dport {destination}"));
         }
@@ -290,6 +291,12 @@ mod tests {
         assert_eq!(
             flow.delete_command(),
             "-D -f ipv4 -p icmp -s 10.0.0.1 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 7"
+        );
+        let six = "ipv6     10 icmpv6   58 29 src=fd00::1 dst=fd00::2 type=128 code=0 id=7 src=fd00::2 dst=fd00::1 \
+                   type=129 code=0 id=7 mark=0 use=1";
+        assert_eq!(
+            Flow::parse(six).unwrap().delete_command(),
+            "-D -f ipv6 -p icmpv6 -s fd00::1 -d fd00::2 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 7"
         );
         assert_eq!(Flow::parse("conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown."), None);
     }

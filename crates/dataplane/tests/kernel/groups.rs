@@ -108,6 +108,14 @@ async fn ipv6_is_filtered_like_ipv4() {
     serve(&b, "[fd00:9::12]:80");
     assert!(reaches(&b, "[fd00:9::11]:80") && ping(&b, "fd00:9::11"));
     assert!(blocked(&b, "[fd00:9::11]:81"));
+    let (mut open, _) = connect(&b, "[fd00:9::11]:80").unwrap();
+    let network = world.network_namespace(&plan);
+    let table = || text("ip", &["netns", "exec", &network, "conntrack", "-L", "-f", "ipv6"]);
+    assert!(table().contains("tcp") && table().contains("icmpv6"), "{}", table());
+    plan.groups[0].rules = all_out();
+    world.dataplane.apply_network(&plan).await.unwrap();
+    assert!(dead(&mut open));
+    assert!(!table().contains("ESTABLISHED") && !table().contains("icmpv6"), "{}", table());
     assert!(blocked(&a, "[fd00:9::12]:80") && !ping(&a, "fd00:9::12"));
 }
 
