@@ -36,6 +36,7 @@ use std::{
     time::Duration,
 };
 
+use container::observed::Seen;
 pub use db::migrations;
 pub use request::fields::Limits;
 use sahab_api::Service;
@@ -129,8 +130,8 @@ pub struct Inner {
     pub(crate) policy: Enforcer,
     /// Drivers by host name.
     hosts: RwLock<BTreeMap<String, Host>>,
-    /// Containers whose events came while a task had them: looked at again when the task ends.
-    missed: Mutex<std::collections::HashSet<String>>,
+    /// What the last event said of containers that a task had then; compared when the task ends.
+    missed: Mutex<HashMap<String, Option<Seen>>>,
     /// What a pull last said, by container.
     progress: Mutex<HashMap<String, String>>,
     /// Request ids of synchronous changes that ended, with the failure's text.
@@ -156,14 +157,15 @@ impl Deref for ContainerService {
 }
 
 impl ContainerService {
-    pub fn new(
+    /// Fails only on a fault of the built-in policy. Async and shared, as every service's constructor is.
+    pub async fn new(
         database: Database,
         queue: Queue,
         cloud: Arc<dyn Cloud>,
         identity: Arc<dyn Identity>,
         events: EventBus,
         settings: Settings,
-    ) -> Result<Self> {
+    ) -> Result<Arc<Self>> {
         let inner = Inner {
             database,
             queue,
@@ -178,7 +180,7 @@ impl ContainerService {
             settled: broadcast::channel(1024).0,
             hosts_changed: watch::channel(0).0,
         };
-        Ok(ContainerService { inner: Arc::new(inner) })
+        Ok(Arc::new(ContainerService { inner: Arc::new(inner) }))
     }
 
     /// Makes a host available; a second call with its name replaces the driver.
@@ -221,7 +223,7 @@ impl ContainerService {
 }
 
 impl Inner {
-    pub(crate) fn missed(&self) -> MutexGuard<'_, std::collections::HashSet<String>> {
+    pub(crate) fn missed(&self) -> MutexGuard<'_, HashMap<String, Option<Seen>>> {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
     pub(crate) fn progress(&self) -> MutexGuard<'_, HashMap<String, String>> {

@@ -53,8 +53,8 @@ pub fn container(row: &Model, base: Option<&str>, visible: Visible, progress: Op
     put("project_id", json!(row.project_id));
     put("user_id", json!(row.user_id));
     put("image", json!(row.image));
-    put("command", json!(row.command.0));
-    put("entrypoint", json!(row.entrypoint.0));
+    put("command", json!(asked_or(&row.command.0, &row.resolved.command)));
+    put("entrypoint", json!(asked_or(&row.entrypoint.0, &row.resolved.entrypoint)));
     put("status", json!(row.status.text()));
     put("status_reason", json!(row.status_reason));
     put("status_detail", json!(detail(row, progress)));
@@ -64,11 +64,11 @@ pub fn container(row: &Model, base: Option<&str>, visible: Visible, progress: Op
     put("memory", json!(row.memory.to_string()));
     put("disk", json!(row.disk));
     put("environment", json!(row.environment.0));
-    put("workdir", json!(row.workdir));
+    put("workdir", json!(row.workdir.as_ref().or(row.resolved.workdir.as_ref())));
     put("labels", json!(row.labels.0));
-    put("hostname", json!(row.hostname));
+    put("hostname", json!(row.hostname.as_ref().or(row.resolved.hostname.as_ref())));
     put("addresses", addresses(row));
-    put("ports", json!(row.ports.0));
+    put("ports", json!(row.resolved.ports));
     put("security_groups", json!(row.security_groups.0));
     put(
         "restart_policy",
@@ -92,7 +92,7 @@ pub fn container(row: &Model, base: Option<&str>, visible: Visible, progress: Op
         put("host", json!(row.host));
     }
     if visible.runtime {
-        put("runtime", json!(row.runtime));
+        put("runtime", json!(row.runtime.as_ref().or(row.resolved.runtime.as_ref())));
     }
     if visible.image_pull_policy {
         put("image_pull_policy", json!(row.image_pull_policy));
@@ -101,6 +101,10 @@ pub fn container(row: &Model, base: Option<&str>, visible: Visible, progress: Op
         put("privileged", json!(row.privileged));
     }
     Value::Object(out)
+}
+
+fn asked_or<'a>(asked: &'a [String], resolved: &'a [String]) -> &'a [String] {
+    if asked.is_empty() { resolved } else { asked }
 }
 
 fn healthcheck(row: &Model) -> Value {

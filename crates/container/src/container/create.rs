@@ -1,6 +1,6 @@
 //! Accepting a create request: everything is checked before the row exists, and quota and host are taken with it.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use sahab_contract::{Error, RequestContext, Result, context::now};
 use sahab_task::NewTask;
@@ -19,6 +19,9 @@ use crate::{
     state::{Action, Status, TaskState},
     task, texts,
 };
+
+/// How long a request waits for a host that is not known to be well.
+const HOST_PATIENCE: Duration = Duration::from_secs(2);
 
 impl ContainerService {
     pub async fn create(&self, context: &RequestContext, request: Create) -> Result<Model> {
@@ -172,13 +175,17 @@ impl ContainerService {
         (!self.service_up(service)).then(|| "the service is down".into())
     }
 
-    /// A host added a moment ago is asked for its facts now rather than at the next inventory.
+    /// A host added a moment ago, or whose engine was away last time, is asked for its facts now rather than at the next
+    /// inventory.
     pub(crate) async fn learn_hosts(&self) {
         for (name, host) in self.host_list() {
-            if !host.known.load(Ordering::Relaxed)
-                && let Err(error) = self.inventory(&name, &host).await
-            {
-                tracing::warn!(host = name, error = error.report(), "a host does not tell its facts");
+            if host.known.load(Ordering::Relaxed) && host.engine_up.load(Ordering::Relaxed) {
+                continue;
+            }
+            match tokio::time::timeout(HOST_PATIENCE, self.inventory(&name, &host)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(host = name, error = error.report(), "a host does not tell its facts"),
+                Err(_) => tracing::warn!(host = name, "a host does not tell its facts in time"),
             }
         }
     }

@@ -5,7 +5,7 @@ use sahab_contract::container::{Observed, RunState};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    db::container::Model,
+    db::container::{Model, Resolved},
     state::{Status, status_of},
 };
 
@@ -60,7 +60,7 @@ impl Seen {
             || (self.state == RunState::Exited && self.exit_code != row.exit_code)
     }
 
-    /// Writes the report into the row: status, times, and what the engine filled in.
+    /// Writes the report into the row: status, times, and what the engine filled in for what was not asked.
     pub fn apply(&self, row: &mut Model) {
         let status = self.status(row.status);
         if status != row.status {
@@ -77,23 +77,13 @@ impl Seen {
         row.started_at = self.started_at;
         row.finished_at = self.finished_at;
         row.exit_code = if self.state == RunState::Exited { self.exit_code } else { None };
-        if row.hostname.is_none() {
-            row.hostname = self.hostname.clone().filter(|name| !name.is_empty());
-        }
-        if row.command.0.is_empty() {
-            row.command.0 = self.command.clone();
-        }
-        if row.entrypoint.0.is_empty() {
-            row.entrypoint.0 = self.entrypoint.clone();
-        }
-        if row.workdir.is_none() {
-            row.workdir = self.workdir.clone().filter(|path| !path.is_empty());
-        }
-        if self.runtime.is_some() {
-            row.runtime = self.runtime.clone();
-        }
-        if !self.ports.is_empty() {
-            row.ports.0 = self.ports.clone();
-        }
+        row.resolved = Resolved {
+            command: self.command.clone(),
+            entrypoint: self.entrypoint.clone(),
+            workdir: self.workdir.clone().filter(|path| !path.is_empty()),
+            hostname: self.hostname.clone().filter(|name| !name.is_empty()),
+            runtime: self.runtime.clone(),
+            ports: self.ports.clone(),
+        };
     }
 }

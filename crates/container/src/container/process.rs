@@ -1,17 +1,38 @@
 //! Synchronous looks into a container: execute, logs, top, stats, archives, terminal size.
 
 use sahab_contract::{
-    RequestContext, Result,
+    Error, RequestContext, Result,
     container::{Archive, Exec, LogQuery, Stats, Top},
 };
 
 use super::sync_error;
-use crate::{ContainerService, db::container::Model, request::create::split, state::Action, texts};
+use crate::{
+    ContainerService,
+    db::{action, container::Model},
+    request::create::split,
+    state::Action,
+    texts,
+};
 
 /// Options of `logs`, parsed.
 pub type Logs = LogQuery;
 
 impl ContainerService {
+    /// What changes a container leaves a trace, also when it is done while the caller waits.
+    async fn begin_record(&self, context: &RequestContext, row: &Model, action: Action) -> Result<i64> {
+        let txn = self.database.begin().await?;
+        let id = action::begin(&txn, context, row, action).await?;
+        txn.commit().await?;
+        Ok(id)
+    }
+
+    async fn end_record(&self, id: i64, error: Option<&Error>) -> Result<()> {
+        let txn = self.database.begin().await?;
+        action::end(&txn, id, error.map_or(Ok(()), Err)).await?;
+        txn.commit().await?;
+        Ok(())
+    }
+
     async fn look(&self, context: &RequestContext, ident: &str, action: Action) -> Result<Model> {
         let row = self.find_for(self.database.read(), context, ident, action).await?;
         action.check(&row.uuid, row.status)?;
@@ -25,7 +46,11 @@ impl ContainerService {
             return Err(texts::invalid_value("The command is empty."));
         }
         let (limit, most) = (self.settings.execute_timeout, self.settings.max_output);
-        self.driver_of(&row)?.execute(&row.uuid, &words, limit, most).await.map_err(|error| sync_error(&row, error))
+        let driver = self.driver_of(&row)?;
+        let record = self.begin_record(context, &row, Action::Execute).await?;
+        let outcome = driver.execute(&row.uuid, &words, limit, most).await;
+        self.end_record(record, outcome.as_ref().err()).await?;
+        outcome.map_err(|error| sync_error(&row, error))
     }
 
     pub async fn logs(&self, context: &RequestContext, ident: &str, query: &Logs) -> Result<Vec<u8>> {
@@ -53,7 +78,11 @@ impl ContainerService {
 
     pub async fn put_archive(&self, context: &RequestContext, ident: &str, path: &str, tar: Vec<u8>) -> Result<()> {
         let row = self.look(context, ident, Action::PutArchive).await?;
-        self.driver_of(&row)?.put_archive(&row.uuid, path, tar).await.map_err(|error| archive_error(&row, error))
+        let driver = self.driver_of(&row)?;
+        let record = self.begin_record(context, &row, Action::PutArchive).await?;
+        let outcome = driver.put_archive(&row.uuid, path, tar).await;
+        self.end_record(record, outcome.as_ref().err()).await?;
+        outcome.map_err(|error| archive_error(&row, error))
     }
 
     pub async fn resize_terminal(&self, context: &RequestContext, ident: &str, width: u16, height: u16) -> Result<()> {

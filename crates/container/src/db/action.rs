@@ -64,6 +64,8 @@ pub async fn begin(
 ) -> Result<i64> {
     let name = match action {
         Action::DeleteAfterStop | Action::DeleteForce => Action::Delete.name(),
+        // As upstream names the record.
+        Action::Execute => "exec_cmd",
         other => other.name(),
     };
     let row = ActiveModel {

@@ -48,7 +48,8 @@ pub struct Model {
     pub labels: TextMap,
     pub workdir: Option<String>,
     pub hostname: Option<String>,
-    pub ports: Numbers,
+    /// What the engine filled in for what was not asked; a rebuild from another image must not inherit it.
+    pub resolved: Resolved,
     pub exposed_ports: Texts,
     pub security_groups: Texts,
     /// The group made for the exposed ports, by preset id; it exists once the create task has run.
@@ -86,7 +87,15 @@ pub struct Texts(pub Vec<String>);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
 pub struct TextMap(pub BTreeMap<String, String>);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
-pub struct Numbers(pub Vec<u16>);
+pub struct Resolved {
+    pub command: Vec<String>,
+    pub entrypoint: Vec<String>,
+    pub workdir: Option<String>,
+    pub hostname: Option<String>,
+    pub runtime: Option<String>,
+    /// Container ports, from the image's EXPOSE and the request's.
+    pub ports: Vec<u16>,
+}
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
 pub struct Attached(pub Vec<Net>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
@@ -146,7 +155,7 @@ impl Model {
             labels: TextMap::default(),
             workdir: None,
             hostname: None,
-            ports: Numbers::default(),
+            resolved: Resolved::default(),
             exposed_ports: Texts::default(),
             security_groups: Texts::default(),
             exposed_group: None,

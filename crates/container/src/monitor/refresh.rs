@@ -13,7 +13,8 @@ impl ContainerService {
     /// An event of a host. While a task has the container, the task's end looks again.
     pub(super) async fn on_change(&self, host: &str, id: &str, observed: Option<Observed>) {
         // First remembered, then looked: a task that ends in between either sees the mark or is seen to have ended.
-        self.missed().insert(id.to_owned());
+        let seen = observed.map(Seen::from);
+        self.missed().insert(id.to_owned(), seen.clone());
         let row = match container::by_uuid(self.database.read(), id).await {
             Ok(row) => row,
             Err(error) => {
@@ -31,8 +32,7 @@ impl ContainerService {
         self.missed().remove(id);
         // Events may be older than the last task's end. When they agree with the row nothing is to be done; when they
         // do not, only a fresh look decides.
-        let agrees = observed.is_some_and(|observed| !Seen::from(observed).differs(&row));
-        if !agrees {
+        if seen.is_none_or(|seen| seen.differs(&row)) {
             self.refresh_quietly(id).await;
         }
     }

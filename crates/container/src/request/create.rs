@@ -95,6 +95,8 @@ const SINCE: &[(&str, (u16, u16))] = &[
 /// Every container costs its bytes many times over: in the database, in the engine, in answers.
 const MOST_ITEMS: usize = 256;
 const MOST_FILES: usize = 32;
+/// Bytes; the kernel takes no single argument longer than this.
+const MOST_TEXT: usize = 128 << 10;
 
 pub fn parse(arguments: &Arguments, version: (u16, u16), defaults: &Defaults) -> Result<Create> {
     arguments.only(FIELDS)?;
@@ -162,6 +164,17 @@ pub fn parse(arguments: &Arguments, version: (u16, u16), defaults: &Defaults) ->
         if length > MOST_ITEMS {
             return Err(texts::invalid_value(format!("At most {MOST_ITEMS} {field} can be given.")));
         }
+    }
+    let texts_size: usize = [&row.environment.0, &row.labels.0, &row.hints.0]
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| key.len() + value.len())
+        .chain(row.command.0.iter().chain(&row.entrypoint.0).map(String::len))
+        .sum();
+    if texts_size > MOST_TEXT {
+        return Err(texts::invalid_value(format!(
+            "The command, entrypoint, environment, labels and hints have {texts_size} bytes, more than {MOST_TEXT}."
+        )));
     }
     let registry = arguments.get("registry").map(|value| fields::text("registry", value, 2, 255)).transpose()?;
     Ok(Create {
@@ -529,6 +542,8 @@ mod tests {
             refused(body, LATEST, text);
         }
         refused(json!({"name": "a"}), LATEST, "'image' is a required property");
+        let huge = json!({"image": "nginx", "environment": {"A": "x".repeat(200_000)}});
+        refused(huge, LATEST, "more than 131072");
         let both = json!({"image": "nginx", "exposed_ports": {"80": {}}, "security_groups": ["a"]});
         refused(both, LATEST, "Cannot specify both");
     }

@@ -104,11 +104,15 @@ impl ContainerService {
         action::end(&txn, action, outcome).await?;
         txn.commit().await?;
         self.progress().remove(&task.key);
+        // The engine's news that came meanwhile was left for us; usually it is what the task did itself.
+        let missed = self.missed().remove(&task.key);
+        let again = match (&published, missed) {
+            (Some(row), Some(seen)) => seen.is_none_or(|seen| seen.differs(row)),
+            (None, _) | (_, None) => false,
+        };
         if let Some(row) = published {
             self.publish_status(&row);
         }
-        // Docker's news that came meanwhile was left for us.
-        let again = self.missed().remove(&task.key);
         if again {
             let (service, uuid) = (self.clone(), task.key.clone());
             tokio::spawn(async move { service.refresh_quietly(&uuid).await });

@@ -65,7 +65,7 @@ impl Identity for Tokens {
 
 pub struct Bench {
     pub dispatcher: Arc<Dispatcher>,
-    pub service: ContainerService,
+    pub service: Arc<ContainerService>,
     pub queue: Queue,
     pub network: FakeNetwork,
     pub host: Arc<FakeDriver>,
@@ -110,12 +110,12 @@ impl Bench {
         Self::start(settings, database, network, Arc::new(FakeDriver::new())).await
     }
 
-    /// The same cloud after a restart of the program.
-    pub async fn restarted(self, settings: Settings) -> Self {
+    /// The same cloud after the program was killed and started again.
+    pub async fn restarted(self) -> Self {
         for runner in &self.runners {
             runner.abort();
         }
-        Self::start(settings, self.database.clone(), self.network.clone(), self.host.clone()).await
+        Self::start(Settings::default(), self.database.clone(), self.network.clone(), self.host.clone()).await
     }
 
     async fn start(settings: Settings, database: Database, network: FakeNetwork, host: Arc<FakeDriver>) -> Self {
@@ -131,6 +131,7 @@ impl Bench {
             events.clone(),
             settings,
         )
+        .await
         .unwrap();
         service.add_host("node1", host.clone());
         dispatcher.install(vec![service.service(), network.service()], Arc::new(Tokens)).unwrap();

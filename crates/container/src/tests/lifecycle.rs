@@ -201,7 +201,10 @@ async fn a_rebuild_keeps_addresses_and_survives_a_bad_image() {
     bench.post(&format!("/v1/containers/{uuid}/rebuild"), json!({"image": "nginx:2"})).await.expect(202);
     let shown = bench.until(&uuid, "status", "Running").await;
     assert_eq!((&shown["addresses"], &shown["image"]), (&before, &json!("nginx:2")));
-    assert_eq!(bench.host.spec(&uuid).unwrap().image, "nginx:2");
+    let spec = bench.host.spec(&uuid).unwrap();
+    assert_eq!(spec.image, "nginx:2");
+    assert!(spec.command.is_empty() && spec.hostname.is_none(), "what the first image filled in is not asked for");
+    assert_eq!(shown["command"], json!(["sh"]));
     bench.host.fail_next("image_pull", Error::not_found("DockerError", "no such image"));
     bench.post(&format!("/v1/containers/{uuid}/rebuild?image=none"), Value::Null).await.expect(202);
     let shown = bench.until(&uuid, "status", "Running").await;
