@@ -68,6 +68,7 @@ impl LinuxDataplane {
         let file = File::open(&path).map_err(|error| {
             Error::unavailable("NamespaceUnavailable", format!("cannot open {}: {error}", path.display()))
         })?;
+        load_bridge_netfilter().await;
         let writes = Arc::new(AtomicU64::new(0));
         let host = Worker::start("host".into(), Place::Path(path), Arc::clone(&writes)).await?;
         let inner = Inner {
@@ -188,6 +189,17 @@ impl LinuxDataplane {
             }
             other => other,
         }
+    }
+}
+
+/// Where bridge netfilter is a module nothing loads it by itself, unlike everything else that we need.
+pub(crate) async fn load_bridge_netfilter() {
+    if std::path::Path::new("/proc/sys/net/bridge").exists() {
+        return;
+    }
+    let loaded = tokio::process::Command::new("modprobe").arg("br_netfilter").output().await;
+    if !loaded.is_ok_and(|output| output.status.success()) {
+        tracing::warn!("br_netfilter could not be loaded: security groups will not work");
     }
 }
 

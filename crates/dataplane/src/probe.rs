@@ -8,6 +8,7 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 use crate::{
+    dataplane::load_bridge_netfilter,
     names,
     netlink::Veth,
     netns,
@@ -38,6 +39,7 @@ fn check(name: &'static str, required: bool, result: std::result::Result<String,
 
 /// Tries everything in a namespace of its own, which it removes again. Never fails: a fault is an answer.
 pub async fn probe() -> Vec<Check> {
+    load_bridge_netfilter().await;
     let mut checks = vec![
         check(
             "nft",

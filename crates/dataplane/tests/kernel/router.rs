@@ -119,7 +119,17 @@ async fn a_floating_address_moves_to_another_router_at_once() {
     second.floating_ips = std::mem::take(&mut scene.router.floating_ips);
     scene.world.dataplane.apply_router(&scene.router).await.unwrap();
     scene.world.dataplane.apply_router(&second).await.unwrap();
-    assert!(ping(&host, "172.24.4.20"), "the host still asks the old router");
+    // Nobody has asked since: the router has told it.
+    let entry = || text("ip", &["-n", &host, "neigh", "show", "172.24.4.20"]);
+    let new = &second.gateway.as_ref().unwrap().mac;
+    for _ in 0..20 {
+        if entry().contains(new) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(entry().contains(new), "{} is not {new}", entry());
+    assert!(ping(&host, "172.24.4.20"));
 }
 
 #[tokio::test]
@@ -214,4 +224,19 @@ async fn tenants_with_the_same_addresses_do_not_meet() {
     assert!(blocked(&other, "10.9.0.12:80"), "exists only in the other one");
     let (_, seen) = connect(&other, "172.24.4.20:80").expect("through the outside");
     assert_eq!(seen, "172.24.4.21");
+}
+
+#[tokio::test]
+async fn a_leg_whose_network_is_late_does_not_stop_the_router() {
+    let Some(mut scene) = scene().await else { return };
+    let mut late = network(&["10.8.0.0/24"]);
+    scene.router.interfaces.insert(0, leg(&mut late, &scene.router.id, "10.8.0.1/24", PortKind::RouterInterface));
+    scene.router.floating_ips.push(floating("172.24.4.20", "10.9.0.11"));
+    let error = scene.world.dataplane.apply_router(&scene.router).await.unwrap_err();
+    assert_eq!(error.code(), "NetworkNotApplied");
+    let host = scene.world.host.clone();
+    assert!(reaches(&host, "172.24.4.20:80"), "the rest of the plan is in force");
+    scene.world.dataplane.apply_network(&late).await.unwrap();
+    scene.world.dataplane.apply_router(&scene.router).await.unwrap();
+    assert!(ping(&scene.a, "10.8.0.1"));
 }
