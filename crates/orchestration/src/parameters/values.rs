@@ -1,5 +1,7 @@
 //! The values of a stack's parameters.
 
+use std::fmt;
+
 use indexmap::IndexMap;
 use sahab_contract::{Error, Result};
 use serde_json::{Map, Value};
@@ -24,7 +26,7 @@ pub struct PseudoParameters {
 }
 
 /// One declared parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) schema: ParameterSchema,
     /// What the user gave.
@@ -36,7 +38,7 @@ pub(super) struct Entry {
 }
 
 /// Typed values of every parameter that has one, pseudo parameters included.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Parameters {
     pseudo: IndexMap<&'static str, Value>,
     pub(super) entries: IndexMap<String, Entry>,
@@ -162,6 +164,13 @@ impl Parameters {
             "ImmutableParameterModified",
             format!("The following parameters are immutable and may not be updated: {}", changed.join(", ")),
         ))
+    }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.entries.keys()).finish()
     }
 }
 

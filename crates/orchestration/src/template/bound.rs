@@ -1,22 +1,19 @@
 //! A template joined with its parameters and files: everything that is constant during one operation.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use sahab_contract::{Error, Result};
 use serde_json::Value;
 
 use super::{
-    DeletionPolicy, Dialect, Expression, Graph, Inputs, NoResources, OutputDefinition, References, Resolved,
+    DeletionPolicy, Dialect, Expression, Files, Graph, Inputs, NoResources, OutputDefinition, References, Resolved,
     ResourceDefinition, ResourceFacade, ResourceView, Scope, Template, Version, conditions, error, python,
 };
 use crate::{
     parameters::Parameters,
     properties::{self, PropertySchemas, ResolvedProperties},
 };
-
-/// The contents of the request's `files`, by path or URL as the client wrote it.
-pub type Files = BTreeMap<String, String>;
 
 /// A template that is ready to be planned and resolved. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,7 +29,6 @@ impl BoundTemplate {
         files: Arc<Files>,
         facade: Option<ResourceFacade>,
     ) -> Result<Self> {
-        let is_lenient = parameters.is_lenient();
         let mut inputs = Inputs {
             template: template.clone(),
             parameters,
@@ -41,7 +37,7 @@ impl BoundTemplate {
             conditions: IndexMap::new(),
             enabled: IndexSet::new(),
         };
-        conditions::decide(&mut inputs, is_lenient);
+        conditions::decide(&mut inputs);
         let mut enabled = IndexSet::new();
         for definition in template.resources.values() {
             if holds(definition.condition.as_ref(), &inputs)
@@ -318,7 +314,6 @@ fn holds(condition: Option<&Expression>, inputs: &Inputs) -> Result<bool> {
     match condition.resolve(&Scope { inputs, resources: &NoResources }) {
         Ok(Resolved::Value(value)) => inputs.condition(&value),
         Ok(Resolved::Unknown | Resolved::Omitted) => Ok(true),
-        Err(missing) if inputs.parameters.is_lenient() && missing.code() == "UserParameterMissing" => Ok(true),
         Err(cause) => Err(cause),
     }
 }

@@ -33,9 +33,9 @@ fn invalid_definition(name: &str, value: &Value) -> Error {
 
 /// Decides every condition of the template into `inputs.conditions`.
 ///
-/// A condition that fails keeps its error for whoever uses it. One that needs a parameter that has no value holds when
-/// `is_lenient` (validation without values).
-pub(super) fn decide(inputs: &mut Inputs, is_lenient: bool) {
+/// A condition that fails keeps its error for whoever uses it. One that depends on a parameter without a value (which is
+/// tolerated in validation) holds.
+pub(super) fn decide(inputs: &mut Inputs) {
     let definitions: IndexMap<String, Expression> = inputs.template.conditions.clone();
     for first in definitions.keys() {
         // An explicit stack instead of recursion: a chain may be as long as the template.
@@ -59,7 +59,6 @@ pub(super) fn decide(inputs: &mut Inputs, is_lenient: bool) {
                         format!("Circular definition for condition \"{next}\""),
                     ))
                 }
-                Err(missing) if is_lenient && missing.code() == "UserParameterMissing" => Ok(true),
                 other => other,
             };
             inputs.conditions.insert(name.clone(), outcome);
@@ -73,6 +72,7 @@ fn evaluate(name: &str, definition: &Expression, inputs: &Inputs) -> Result<bool
     match definition.resolve(&Scope { inputs, resources: &NoResources })? {
         Resolved::Value(Value::Bool(flag)) => Ok(flag),
         Resolved::Value(other) => Err(invalid_definition(name, &other)),
-        Resolved::Unknown | Resolved::Omitted => Err(invalid_definition(name, &Value::Null)),
+        Resolved::Unknown => Ok(true),
+        Resolved::Omitted => Err(invalid_definition(name, &Value::Null)),
     }
 }

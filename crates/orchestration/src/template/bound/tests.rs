@@ -301,7 +301,7 @@ fn a_nested_template_sees_its_facade() {
 }
 
 #[test]
-fn lenient_parameters_leave_conditions_open() {
+fn missing_values_are_unknown_while_they_are_tolerated() {
     let text = "
 heat_template_version: rocky
 parameters: {p: {type: string}}
@@ -363,4 +363,123 @@ Outputs: {O: {Value: {'Fn::If': [Prod, {Ref: B}, {Ref: A}]}}}
         bound.resolve_properties("A", &wrong, &NoResources).unwrap_err().message(),
         "Property error: Resources.A.Properties.image: Value 'test' is not an integer"
     );
+}
+
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Values made of the words that mean something in templates.
+    fn values() -> impl Strategy<Value = Value> {
+        let words = prop::sample::select(vec![
+            "a",
+            "b",
+            "p",
+            "c1",
+            "OS::Heat::None",
+            "",
+            ",",
+            "%i%",
+            "name",
+            "yes",
+            "rocky",
+            "string",
+            "Retain",
+            "f.txt",
+        ]);
+        let keys = prop::sample::select(vec![
+            "a",
+            "b",
+            "type",
+            "properties",
+            "depends_on",
+            "value",
+            "condition",
+            "default",
+            "get_attr",
+            "get_param",
+            "get_resource",
+            "get_file",
+            "if",
+            "list_join",
+            "str_replace",
+            "template",
+            "params",
+            "repeat",
+            "for_each",
+            "map_merge",
+            "not",
+            "and",
+            "equals",
+            "digest",
+            "make_url",
+            "str_split",
+            "contains",
+            "Ref",
+            "%i%",
+            "metadata",
+        ]);
+        let leaf = prop_oneof![
+            words.prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            any::<i8>().prop_map(Value::from),
+            any::<f32>().prop_map(|number| json!(number)),
+            Just(Value::Null),
+        ];
+        leaf.prop_recursive(5, 60, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+                prop::collection::vec((keys.clone(), inner), 0..4)
+                    .prop_map(|entries| Value::Object(entries.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+            ]
+        })
+    }
+
+    fn exercise(source: &Value) -> Result<()> {
+        let template = Arc::new(Template::from_value(source)?);
+        let parameters = Parameters::lenient(&template, &Map::new(), &Map::new(), &PseudoParameters::default())?;
+        crate::parameters::validate_parameters(&parameters);
+        let bound = template.bind(parameters, Arc::default(), None)?;
+        let _ = bound.validate(&|_, _| true);
+        let names: Vec<String> = bound.resources().map(|resource| resource.name.clone()).collect();
+        for name in &names {
+            let _ = bound.resolve_properties(name, &container(), &NoResources);
+            let _ = bound.resolve_properties(name, &container(), &FetchedResources::default());
+            let _ = (bound.resolve_metadata(name, &NoResources), bound.deletion_policy(name), bound.external_id(name));
+        }
+        for name in template.outputs().keys() {
+            let _ = bound.resolve_output(name, &NoResources);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn no_template_panics(a in values(), b in values(), output in values(), parameter in values(), condition in values()) {
+            let whole = json!({
+                "heat_template_version": "wallaby", "parameters": {"p": parameter}, "conditions": {"c1": condition},
+                "resources": {"a": a, "b": b}, "outputs": {"o": output}
+            });
+            let _ = exercise(&whole);
+            let valid = json!({
+                "heat_template_version": "wallaby",
+                "parameters": {"p": {"type": "json", "default": parameter}}, "conditions": {"c1": {"equals": [condition, 1]}},
+                "resources": {"a": {"type": "T", "properties": {"image": a, "environment": b}}, "b": {"type": "T"}},
+                "outputs": {"o": {"value": output}}
+            });
+            let _ = exercise(&valid);
+        }
+
+        #[test]
+        fn no_environment_panics(environment in values(), section in values()) {
+            let _ = crate::environment::Environment::from_value(&environment);
+            let registry = json!({"resource_registry": section});
+            if let Ok(environment) = crate::environment::Environment::from_value(&registry) {
+                let _ = environment.registry.resolve("a", "a", &|name| name == "name");
+                let _ = environment.nested("a", Map::new()).to_map();
+            }
+        }
+    }
 }

@@ -174,6 +174,9 @@ pub(super) fn map_replace(name: &str, arguments: Value) -> Result<Value> {
     for (key, value) in &map {
         let new_key = match new_keys.get(key) {
             None | Some(Value::Null) => key.clone(),
+            Some(replacement @ (Value::Array(_) | Value::Object(_))) => {
+                return Err(failure(format!("unhashable type: '{}'", python::type_name(replacement))));
+            }
             Some(replacement) => {
                 let replacement = python::text(replacement);
                 if replacement != *key && map.contains_key(&replacement) {

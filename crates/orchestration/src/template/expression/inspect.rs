@@ -27,10 +27,11 @@ fn reference_error(call: &Call, name: &Value) -> Error {
     error::reference(&crate::template::python::text(name), &place(call))
 }
 
-/// The name of an existing resource, or the error.
-fn resource_name(call: &Call, name: Option<Value>, inputs: &Inputs) -> Result<String> {
+/// The name of an existing resource, or the error. None if the name depends on a value that is tolerated to be missing.
+fn resource_name(call: &Call, name: Option<Value>, inputs: &Inputs) -> Result<Option<String>> {
     match name {
-        Some(Value::String(name)) if inputs.enabled.contains(&name) => Ok(name),
+        Some(Value::String(name)) if inputs.enabled.contains(&name) => Ok(Some(name)),
+        None if inputs.parameters.is_lenient() => Ok(None),
         other => Err(reference_error(call, &other.unwrap_or_default())),
     }
 }
@@ -69,8 +70,7 @@ pub(super) fn collect(expression: &Expression, inputs: &Inputs, found: &mut Refe
 fn collect_own(call: &Call, inputs: &Inputs, found: &mut References) -> Result<()> {
     match call.function {
         Function::GetResource => {
-            let name = resource_name(call, known(&call.arguments, inputs)?, inputs)?;
-            found.ids.insert(name);
+            found.ids.extend(resource_name(call, known(&call.arguments, inputs)?, inputs)?);
         }
         Function::Ref => {
             let name = known(&call.arguments, inputs)?;
@@ -79,12 +79,13 @@ fn collect_own(call: &Call, inputs: &Inputs, found: &mut References) -> Result<(
                     found.ids.insert(name.clone());
                 }
                 Some(Value::String(name)) if inputs.parameters.contains(name) => {}
+                None if inputs.parameters.is_lenient() => {}
                 _ => return Err(reference_error(call, &name.unwrap_or_default())),
             }
         }
         Function::GetAttr(form) => {
             let Some([resource, rest @ ..]) = call.arguments.as_list() else { return Ok(()) };
-            let resource = resource_name(call, known(resource, inputs)?, inputs)?;
+            let Some(resource) = resource_name(call, known(resource, inputs)?, inputs)? else { return Ok(()) };
             let attribute = match rest.first() {
                 Some(attribute) => match known(attribute, inputs)? {
                     Some(Value::String(name)) => Some(name),
@@ -104,9 +105,15 @@ fn collect_own(call: &Call, inputs: &Inputs, found: &mut References) -> Result<(
             }
             found.attributes.insert(AttributeReference { resource, attribute, path });
         }
+        Function::Broken => return Err(broken(call)),
         _ => {}
     }
     Ok(())
+}
+
+/// The error kept in a branch that could not be parsed; it names its own place.
+fn broken(call: &Call) -> Error {
+    error::validation(call.arguments.as_str().unwrap_or_default())
 }
 
 pub(super) fn validate(
@@ -118,6 +125,7 @@ pub(super) fn validate(
         Expression::Literal(_) => Ok(()),
         Expression::List(items) => items.iter().try_for_each(|item| validate(item, inputs, has_attribute)),
         Expression::Map(entries) => entries.values().try_for_each(|item| validate(item, inputs, has_attribute)),
+        Expression::Call(call) if call.function == Function::Broken => Err(broken(call)),
         Expression::Call(call) => {
             for part in taken(call, inputs)? {
                 validate(part, inputs, has_attribute)?;
@@ -134,7 +142,7 @@ fn validate_own(call: &Call, inputs: &Inputs, has_attribute: &dyn Fn(&str, &str)
         }
         Function::GetAttr(_) => {
             let Some([resource, rest @ ..]) = call.arguments.as_list() else { return Ok(()) };
-            let resource = resource_name(call, known(resource, inputs)?, inputs)?;
+            let Some(resource) = resource_name(call, known(resource, inputs)?, inputs)? else { return Ok(()) };
             let Some(attribute) = rest.first() else { return Ok(()) };
             match known(attribute, inputs)? {
                 Some(Value::String(attribute)) if has_attribute(&resource, &attribute) => Ok(()),

@@ -64,7 +64,8 @@ fn parse_call(
             };
             let mut parts = vec![parse(version, Context::Condition, &items[0], &path)?];
             for item in &items[1..] {
-                parts.push(parse(version, context, item, &path)?);
+                // Upstream parses the taken branch only.
+                parts.push(parse(version, context, item, &path).unwrap_or_else(|cause| broken(cause.message(), &path)));
             }
             Expression::List(parts)
         }
@@ -72,6 +73,15 @@ fn parse_call(
     };
     check(function, name, &arguments).map_err(failed)?;
     Ok(Expression::Call(Box::new(Call { function, name: name.to_owned(), arguments, path })))
+}
+
+fn broken(message: &str, path: &str) -> Expression {
+    Expression::Call(Box::new(Call {
+        function: Function::Broken,
+        name: String::new(),
+        arguments: Expression::Literal(Value::from(message)),
+        path: path.to_owned(),
+    }))
 }
 
 /// The shape of the arguments as far as it can be told before anything is resolved.

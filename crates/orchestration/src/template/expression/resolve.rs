@@ -14,7 +14,7 @@ use super::{
     table::{AttributeForm, ReplaceForm},
     text, url,
 };
-use crate::template::{Files, error, python};
+use crate::template::{error, files::find_file, python};
 
 /// What one resolution (a resource's properties, an output) may produce, in bytes, intermediate values included.
 const BUDGET: usize = 16 * 1024 * 1024;
@@ -118,8 +118,8 @@ impl<'a> Resolver<'a> {
     fn apply(&self, call: &Call, arguments: Value) -> Result<Lookup> {
         let name = call.name.as_str();
         let value = match call.function {
-            Function::GetParam => self.get_param(name, arguments)?,
-            Function::ParamRef => self.parameter(&arguments)?,
+            Function::GetParam => return self.get_param(name, arguments),
+            Function::ParamRef => return self.parameter(&arguments),
             Function::GetResource => return self.get_resource(&arguments, &call.path),
             Function::Ref => return self.reference(&arguments, &call.path),
             Function::GetAttr(form) => return self.get_attr(form, &arguments, &call.path),
@@ -172,6 +172,7 @@ impl<'a> Resolver<'a> {
             // There is no compute service whose zones could be listed.
             Function::AvailabilityZones => Value::Array(vec![Value::from("nova")]),
             Function::FindInMap => self.find_in_map(&arguments)?,
+            Function::Broken => return Err(failure(python::text(&arguments))),
             // The call as data: its place in the template refuses it before this can matter.
             Function::Removed | Function::Misplaced | Function::Yaql | Function::If { .. } => {
                 return Err(failure(format!("The function {name} is not supported in this version of HOT.")));
@@ -189,16 +190,23 @@ impl<'a> Resolver<'a> {
         Ok(Value::Bool(all))
     }
 
-    fn parameter(&self, name: &Value) -> Result<Value> {
+    /// A parameter's value. While missing values are tolerated, a declared parameter without one is unknown.
+    fn parameter(&self, name: &Value) -> Result<Lookup> {
         let Value::String(name) = name else {
             return Err(failure("Parameter name in \"get_param\" must be string"));
         };
-        let value = self.scope.inputs.parameters.get(name).ok_or_else(|| error::parameter_missing(name))?;
-        self.charge(cost(value))?;
-        Ok(value.clone())
+        let parameters = &self.scope.inputs.parameters;
+        match parameters.get(name) {
+            Some(value) => {
+                self.charge(cost(value))?;
+                Ok(Lookup::Known(value.clone()))
+            }
+            None if parameters.is_lenient() && parameters.contains(name) => Ok(Lookup::Unknown),
+            None => Err(error::parameter_missing(name)),
+        }
     }
 
-    fn get_param(&self, name: &str, arguments: Value) -> Result<Value> {
+    fn get_param(&self, name: &str, arguments: Value) -> Result<Lookup> {
         if !python::is_truthy(&arguments) {
             return Err(failure(format!("Function \"{name}\" must have arguments")));
         }
@@ -210,14 +218,14 @@ impl<'a> Resolver<'a> {
         if !parameter.is_string() {
             return Err(failure(format!("Parameter name in \"{name}\" must be string")));
         }
-        let mut value = self.parameter(parameter)?;
+        let Lookup::Known(mut value) = self.parameter(parameter)? else { return Ok(Lookup::Unknown) };
         for key in path {
             match step(&value, key) {
                 Some(next) => value = next,
-                None => return Ok(Value::from("")),
+                None => return Ok(Lookup::Known(Value::from(""))),
             }
         }
-        Ok(value)
+        Ok(Lookup::Known(value))
     }
 
     fn resource(&self, name: &Value, path: &str) -> Result<&'a str> {
@@ -233,10 +241,9 @@ impl<'a> Resolver<'a> {
 
     fn reference(&self, name: &Value, path: &str) -> Result<Lookup> {
         match name {
-            Value::String(text) if !self.scope.inputs.enabled.contains(text) => match self.parameter(name) {
-                Ok(value) => Ok(Lookup::Known(value)),
-                Err(_) => Err(error::reference(text, path)),
-            },
+            Value::String(text) if !self.scope.inputs.enabled.contains(text) => {
+                self.parameter(name).map_err(|_| error::reference(text, path))
+            }
             _ => self.get_resource(name, path),
         }
     }
@@ -275,7 +282,7 @@ impl<'a> Resolver<'a> {
         let text = find_file(&self.scope.inputs.files, key)
             .ok_or_else(|| failure(format!("No content found in the \"files\" section for {name} path: {key}")))?;
         self.charge(text.len())?;
-        Ok(Value::from(text))
+        Ok(Value::from(text.as_str()))
     }
 
     fn resource_facade(&self, name: &str, arguments: &Value) -> Result<Value> {
@@ -329,26 +336,6 @@ fn step(value: &Value, key: &Value) -> Option<Value> {
             let characters: Vec<char> = text.chars().collect();
             item_at(&characters, index()?).map(|c| Value::from(c.to_string()))
         }
-        _ => None,
-    }
-}
-
-/// A file by its exact key, else without a leading `./`, else by a path that ends with it if only one does: clients
-/// other than the native one do not rewrite `get_file` arguments the same way in template and files.
-pub(crate) fn find_file<'f>(files: &'f Files, key: &str) -> Option<&'f str> {
-    if let Some(text) = files.get(key) {
-        return Some(text);
-    }
-    let key = key.trim_start_matches("./");
-    if key.is_empty() || key.starts_with("../") {
-        return None;
-    }
-    if let Some(text) = files.get(key) {
-        return Some(text);
-    }
-    let mut matches = files.iter().filter(|(path, _)| path.strip_suffix(key).is_some_and(|rest| rest.ends_with('/')));
-    match (matches.next(), matches.next()) {
-        (Some((_, text)), None) => Some(text),
         _ => None,
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Function {
     Removed,
     /// Exists, but not in this place.
     Misplaced,
+    /// A branch of an `if` that cannot be parsed; it harms only when it is taken. The argument is the error's text.
+    Broken,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -115,7 +115,7 @@ fn files_are_included() {
     gives("{get_file: sub/g.txt}", json!("deep"));
     gives("{get_file: ./f.txt}", json!("text"));
     fails("{get_file: no.txt}", "No content found in the \"files\" section for get_file path: no.txt");
-    fails("{get_file: ../g.txt}", "No content found");
+    gives("{get_file: ../g.txt}", json!("deep"));
     fails("{get_file: [f.txt]}", "must be a string");
 }
 
@@ -311,6 +311,8 @@ fn branches_are_chosen_by_conditions() {
     gives("{if: [{contains: [a, {get_param: l}]}, a, b]}", json!("a"));
     // The branch not taken is not resolved.
     gives("{if: [c1, a, {get_param: nope}]}", json!("a"));
+    gives("{if: [c1, a, {list_join: ['']}]}", json!("a"));
+    fails("{if: [c2, a, {list_join: ['']}]}", "resources.a.properties.x.if.list_join: Incorrect arguments");
     fails("{if: [nocond, a, b]}", "Invalid condition \"nocond\"");
     fails("{if: ['true', a, b]}", "Invalid condition \"true\"");
     fails("{if: [c1, a]}", "must be of the form: [condition_name, value_if_true, value_if_false]");
