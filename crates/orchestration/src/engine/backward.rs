@@ -57,8 +57,12 @@ impl Level {
             self.change(&mut row, Action::Delete, Status::InProgress, "state changed");
         }
         if !row.retain {
-            self.journal().flush().await.map_err(Failure::fault)?;
-            let child = match row.object_id() {
+            let known = self.core().types.find(&row.implementation);
+            if known.is_none_or(|kind| !kind.is_pure()) {
+                self.journal().flush().await.map_err(Failure::fault)?;
+            }
+            let may_be_nested = known.is_none_or(|kind| kind.nested().is_some());
+            let child = match row.object_id().filter(|_| may_be_nested) {
                 Some(id) => self.child_stack(id).await.map_err(Failure::fault)?,
                 None => None,
             };

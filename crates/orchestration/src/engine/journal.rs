@@ -4,12 +4,16 @@
 //! has been flushed implies all earlier ones. Whoever is about to touch the outside world flushes first; everybody who
 //! does so at the same time shares one transaction. Interrupting a flush loses nothing: the batch is written again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use sahab_contract::{Result, event::EventBus};
 use sahab_db::Database;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::db::{Action, Status, event, resource, stack, state};
 
@@ -26,6 +30,8 @@ pub struct StackState {
 
 #[derive(Default)]
 struct Batch {
+    /// How many changes were noted ever; tells a waiting flush that its changes are written already.
+    noted: u64,
     new_stacks: Vec<stack::Model>,
     rows: IndexMap<String, resource::Model>,
     deleted: Vec<String>,
@@ -43,61 +49,84 @@ impl Batch {
     }
 }
 
+/// How long changes may wait for company before they are written, when nobody asks for them.
+const FLUSH_PAUSE: Duration = Duration::from_millis(20);
+
 pub struct Journal {
     database: Database,
     bus: EventBus,
     pending: Mutex<Batch>,
-    /// Held while writing; whoever waits for it usually finds its change written.
-    writing: tokio::sync::Mutex<()>,
+    /// Held while writing, with the number of the last change that is written: whoever waited for it usually finds
+    /// its own changes written.
+    writing: tokio::sync::Mutex<u64>,
+    dirty: Notify,
 }
 
 impl Journal {
     pub fn new(database: Database, bus: EventBus) -> Self {
-        Journal { database, bus, pending: Mutex::default(), writing: tokio::sync::Mutex::default() }
+        Journal { database, bus, pending: Mutex::default(), writing: tokio::sync::Mutex::default(), dirty: Notify::new() }
     }
 
     fn pending(&self) -> MutexGuard<'_, Batch> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note(&self, change: impl FnOnce(&mut Batch)) {
+        let mut pending = self.pending();
+        pending.noted += 1;
+        change(&mut pending);
+        drop(pending);
+        self.dirty.notify_one();
+    }
+
     pub fn save(&self, row: &resource::Model) {
-        self.pending().rows.insert(row.id.clone(), row.clone());
+        self.note(|pending| {
+            pending.rows.insert(row.id.clone(), row.clone());
+        });
     }
 
     pub fn delete(&self, id: &str) {
-        let mut pending = self.pending();
-        pending.rows.shift_remove(id);
-        pending.deleted.push(id.to_owned());
+        self.note(|pending| {
+            pending.rows.swap_remove(id);
+            pending.deleted.push(id.to_owned());
+        });
     }
 
     pub fn event(&self, event: event::NewEvent) {
-        self.pending().events.push(event);
+        self.note(|pending| pending.events.push(event));
     }
 
     /// A nested stack, new or changed as a whole.
     pub fn save_stack(&self, row: &stack::Model) {
-        let mut pending = self.pending();
-        pending.new_stacks.retain(|other| other.id != row.id);
-        pending.new_stacks.push(row.clone());
+        self.note(|pending| {
+            pending.new_stacks.retain(|other| other.id != row.id);
+            pending.new_stacks.push(row.clone());
+        });
     }
 
     pub fn state(&self, state: StackState) {
-        self.pending().states.push(state);
+        self.note(|pending| pending.states.push(state));
     }
 
-    pub fn is_clean(&self) -> bool {
-        self.pending().is_empty()
+    /// Returns when something has been waiting to be written for a moment.
+    pub async fn is_due(&self) {
+        while self.pending().is_empty() {
+            self.dirty.notified().await;
+        }
+        tokio::time::sleep(FLUSH_PAUSE).await;
     }
 
     /// Writes everything noted so far.
     pub async fn flush(&self) -> Result<()> {
-        let _guard = self.writing.lock().await;
+        let wanted = self.pending().noted;
+        let mut written = self.writing.lock().await;
+        if *written >= wanted {
+            return Ok(());
+        }
         let (batch, counts) = {
             let pending = self.pending();
-            if pending.is_empty() {
-                return Ok(());
-            }
             let batch = Batch {
+                noted: pending.noted,
                 new_stacks: pending.new_stacks.clone(),
                 rows: pending.rows.clone(),
                 deleted: pending.deleted.clone(),
@@ -132,15 +161,13 @@ impl Journal {
             for row in &batch.new_stacks {
                 pending.new_stacks.retain(|other| other != row);
             }
-            for (id, row) in &batch.rows {
-                if pending.rows.get(id) == Some(row) {
-                    pending.rows.shift_remove(id);
-                }
-            }
+            // A row noted again meanwhile stays noted.
+            pending.rows.retain(|id, row| batch.rows.get(id) != Some(row));
             pending.deleted.drain(..counts.0);
             pending.events.drain(..counts.1);
             pending.states.drain(..counts.2);
         }
+        *written = batch.noted;
         for change in published {
             let status = json!({"status": state::joined(change.action, change.status)});
             self.bus.publish("stack.status", &change.id, &change.project_id, status);

@@ -119,7 +119,7 @@ impl Level {
 
     /// The row goes away for good.
     pub fn forget(&self, id: &str) {
-        self.rows().shift_remove(id);
+        self.rows().swap_remove(id);
         self.journal().delete(id);
     }
 

@@ -28,9 +28,6 @@ pub enum Outcome {
     },
 }
 
-/// How long changes may wait for company before they are written, when nobody asks for them.
-const FLUSH_PAUSE: Duration = Duration::from_millis(20);
-
 /// After a failure nothing new is started. A node whose predecessors never finish because of a cycle is started when
 /// nothing else is left: better out of order than not at all.
 pub async fn walk<F, Fut>(nodes: Vec<Node>, limits: &Limits, journal: &Journal, visit: F) -> Outcome
@@ -79,7 +76,7 @@ where
         let finished = tokio::select! {
             biased;
             finished = running.next() => finished,
-            () = tokio::time::sleep(FLUSH_PAUSE), if !journal.is_clean() => {
+            () = journal.is_due() => {
                 if let Err(error) = journal.flush().await {
                     return Outcome::Failed { failure: Failure::fault(error), is_cut_off: true };
                 }

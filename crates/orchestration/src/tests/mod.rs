@@ -1,0 +1,6 @@
+//! The service as its clients see it.
+
+mod api;
+mod fakes;
+mod lifecycle;
+mod support;
