@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sahab_contract::{
     Error, Result,
     network::{Dataplane, NetworkPlan, Observed, PortKind, PortPlan, RouterPlan},
@@ -69,6 +70,7 @@ impl LinuxDataplane {
             Error::unavailable("NamespaceUnavailable", format!("cannot open {}: {error}", path.display()))
         })?;
         load_bridge_netfilter().await;
+        raise_descriptor_limit();
         let writes = Arc::new(AtomicU64::new(0));
         let host = Worker::start("host".into(), Place::Path(path), Arc::clone(&writes)).await?;
         let inner = Inner {
@@ -189,6 +191,17 @@ impl LinuxDataplane {
             }
             other => other,
         }
+    }
+}
+
+/// A namespace's thread holds about six descriptors, and the usual soft limit of 1024 would end at some 150 networks.
+fn raise_descriptor_limit() {
+    const WANTED: u64 = 65_536;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < WANTED.min(hard)
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, WANTED.min(hard), hard)
+    {
+        tracing::warn!(%error, soft, "the limit of open files stays low: many networks may be too many");
     }
 }
 
