@@ -74,7 +74,7 @@ impl Host {
     }
 
     /// Removes what Docker did not tell its driver to remove, and the engine's networks that served these ports last.
-    async fn tidy(&self, ports: &[(String, String)], container: &str) {
+    async fn tidy(&self, ports: &[(String, String)]) {
         for (endpoint_id, endpoint) in self.store.endpoints().await {
             if !ports.iter().any(|(_, port)| *port == endpoint.port_id) {
                 continue;
@@ -84,9 +84,6 @@ impl Host {
             }
         }
         for (network, _) in ports {
-            if self.fabric.plans.used_by_others(network, container) {
-                continue;
-            }
             match self.driver.network_forget(network).await {
                 Err(error) if !error.is_conflict() => {
                     tracing::warn!(%network, ?error, "the engine's network stays behind for now");
@@ -177,7 +174,7 @@ impl ContainerDriver for Host {
         let ports = self.fabric.plans.ports_of(id);
         let _permit = permit(&self.work).await?;
         self.driver.delete(id, force).await?;
-        self.tidy(&ports, id).await;
+        self.tidy(&ports).await;
         Ok(())
     }
     async fn update(&self, id: &str, resources: &Resources) -> Result<()> {
@@ -234,7 +231,7 @@ impl ContainerDriver for Host {
             self.fabric.plans.ports_of(id).into_iter().filter(|(network, _)| network == network_id).collect();
         let _permit = permit(&self.work).await?;
         self.driver.network_detach(id, network_id).await?;
-        self.tidy(&ports, id).await;
+        self.tidy(&ports).await;
         Ok(())
     }
     async fn network_forget(&self, network_id: &str) -> Result<()> {

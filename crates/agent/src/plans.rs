@@ -103,13 +103,6 @@ impl Plans {
         found
     }
 
-    /// Whether containers other than this one have a port in the network.
-    pub fn used_by_others(&self, network: &str, container: &str) -> bool {
-        self.lock().networks.get(network).is_some_and(|network| {
-            network.ports.iter().any(|port| port.kind == PortKind::Container && port.device_id != container)
-        })
-    }
-
     pub async fn put_network(&self, plan: NetworkPlan) -> Result<Arc<NetworkPlan>> {
         if let Some(same) = self.network(&plan.id).filter(|known| **known == plan) {
             return Ok(same);

@@ -9,7 +9,7 @@ use std::{
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 use sahab_contract::{Error, Result, container::ContainerEvent};
-use tokio::sync::{Mutex as AsyncMutex, broadcast};
+use tokio::sync::{Mutex as AsyncMutex, OwnedRwLockReadGuard, RwLock, broadcast};
 
 use crate::{error::Mapped, raw::Raw};
 
@@ -36,6 +36,15 @@ impl Settings {
     }
 }
 
+/// Orders what happens to one of our networks in the engine.
+#[derive(Default)]
+pub(crate) struct NetworkLock {
+    /// One creation at a time: 20.10 accepts two networks of the same name.
+    pub creating: AsyncMutex<()>,
+    /// Held for reading from the look at the network until a container refers to it, for writing by its removal.
+    pub in_use: Arc<RwLock<()>>,
+}
+
 /// Shared by the driver's methods and its event task.
 pub(crate) struct Engine {
     pub settings: Settings,
@@ -44,8 +53,7 @@ pub(crate) struct Engine {
     client: Mutex<Option<Docker>>,
     /// Networks known to exist in the engine; forgotten when the engine goes away.
     networks: Mutex<HashSet<String>>,
-    /// One creation of a network at a time: 20.10 accepts two of the same name.
-    network_locks: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
+    network_locks: Mutex<HashMap<String, Arc<NetworkLock>>>,
 }
 
 impl Engine {
@@ -88,13 +96,16 @@ impl Engine {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    pub fn network_lock(&self, id: &str) -> Arc<AsyncMutex<()>> {
+    pub fn network_lock(&self, id: &str) -> Arc<NetworkLock> {
         let mut locks = self.network_locks.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody holds a lock that only this table refers to.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         locks.entry(id.to_owned()).or_default().clone()
     }
 }
+
+/// Networks that are not removed while this lives.
+pub(crate) type NetworkUse = Vec<OwnedRwLockReadGuard<()>>;
 
 /// The engine's name of a container of ours.
 pub(crate) fn container_name(id: &str) -> Result<String> {

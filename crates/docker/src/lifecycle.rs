@@ -33,15 +33,15 @@ impl Engine {
         if spec.disk.is_some() && !self.disk_quota_supported().await? {
             return Err(Error::invalid(CODE, "Your host does not support disk quota feature."));
         }
-        for attachment in &spec.networks {
-            self.ensure_network(&attachment.network_id).await?;
-        }
+        let networks: Vec<&str> = spec.networks.iter().map(|network| network.network_id.as_str()).collect();
+        let kept = self.use_networks(&networks).await?;
         let binds = self.write_files(spec).await?;
         let body = create::body(spec, &binds)?;
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         // 409: the name is taken, and names are ids, so it is this container from an earlier attempt.
         // After a failure the files stay until `delete`: an earlier attempt's container may be using them.
         self.docker()?.create_container(Some(options), body).await.unless(409)?;
+        drop(kept);
         let first = primary(&spec.networks).map(|attachment| attachment.network_id.as_str());
         for attachment in spec.networks.iter().filter(|network| Some(network.network_id.as_str()) != first) {
             self.attach(&spec.id, attachment).await?;

@@ -12,19 +12,30 @@ use serde_json::json;
 use crate::{
     LABEL_NETWORK, OPTION_PORT,
     create::endpoint,
-    engine::{Engine, checked_id, container_name},
+    engine::{Engine, NetworkUse, checked_id, container_name},
     error::{CODE, Mapped, from_engine, status_of},
 };
 
 impl Engine {
-    /// Makes sure that the engine has the network. The driver behind it is asked by the engine once, at creation.
-    pub(crate) async fn ensure_network(&self, id: &str) -> Result<()> {
+    /// Makes sure that the engine has the networks, and that they stay until the result is dropped.
+    pub(crate) async fn use_networks(&self, ids: &[&str]) -> Result<NetworkUse> {
+        let mut guards = NetworkUse::new();
+        for id in ids {
+            // A removal holds one lock and waits for nothing else, so the order of many does not matter.
+            guards.push(self.network_lock(id).in_use.clone().read_owned().await);
+            self.ensure_network(id).await?;
+        }
+        Ok(guards)
+    }
+
+    /// The driver behind the network is asked by the engine once, at creation.
+    async fn ensure_network(&self, id: &str) -> Result<()> {
         checked_id(id)?;
         if self.knows_network(id) {
             return Ok(());
         }
         let lock = self.network_lock(id);
-        let _alone = lock.lock().await;
+        let _alone = lock.creating.lock().await;
         if self.knows_network(id) {
             return Ok(());
         }
@@ -48,7 +59,7 @@ impl Engine {
 
     pub(crate) async fn attach(&self, id: &str, attachment: &Attachment) -> Result<()> {
         let name = container_name(id)?;
-        self.ensure_network(&attachment.network_id).await?;
+        let _kept = self.use_networks(&[attachment.network_id.as_str()]).await?;
         let settings = endpoint(attachment, attachment.primary)?;
         match self.connect(&name, &attachment.network_id, settings.clone()).await {
             Err(error) if status_of(&error) == Some(404) => {
@@ -111,7 +122,7 @@ impl Engine {
     pub(crate) async fn remove_network(&self, network_id: &str) -> Result<()> {
         let name = checked_id(network_id)?;
         let lock = self.network_lock(name);
-        let _alone = lock.lock().await;
+        let _unused = lock.in_use.write().await;
         let docker = self.docker()?;
         let filters = HashMap::from([("network".to_owned(), vec![name.to_owned()])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
@@ -146,7 +157,7 @@ impl Engine {
             }
             tracing::warn!(container = id, %network, "the engine's network was removed under a container; made again");
             self.forget_network(&network);
-            self.ensure_network(&network).await?;
+            let _kept = self.use_networks(&[network.as_str()]).await?;
             let request = NetworkDisconnectRequest { container: name.clone(), force: Some(true) };
             if let Err(error) = docker.disconnect_network(&network, request).await {
                 tracing::debug!(container = id, %network, %error, "nothing to disconnect");

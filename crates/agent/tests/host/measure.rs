@@ -80,3 +80,52 @@ async fn time_of_a_start() {
     world.eventually("namespaces are gone", async || world.namespaces().is_empty()).await;
     world.stop_agent().await;
 }
+
+/// Many at once, many times: nothing may be left, and the engine is not overwhelmed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn cycles_leave_nothing() {
+    const AT_ONCE: usize = 20;
+    const CYCLES: usize = 5;
+    let mut world = World::new("c").await;
+    let lan = "aaaaaaaa-0000-4000-8000-000000000004";
+    world.control.add_network(lan, "lan", 74);
+    let mut events = world.host.subscribe();
+    world.daemon.launch();
+    until(&mut events, |event| *event == ContainerEvent::EngineUp).await;
+    world.daemon.import_busybox();
+    for _ in 0..CYCLES {
+        let specs: Vec<ContainerSpec> = (0..AT_ONCE).map(|_| world.spec("one", &[lan])).collect();
+        let begin = Instant::now();
+        let starts = specs.iter().map(|spec| {
+            let (host, spec) = (world.host.clone(), spec.clone());
+            tokio::spawn(async move {
+                host.create(&spec).await.unwrap();
+                host.start(&spec.id).await.unwrap();
+            })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            start.await.unwrap();
+        }
+        let started = begin.elapsed();
+        for spec in &specs {
+            world.control.until_active(&spec.networks[0].port_id, true).await;
+        }
+        let begin = Instant::now();
+        let removals = specs.iter().map(|spec| {
+            let (host, id) = (world.host.clone(), spec.id.clone());
+            tokio::spawn(async move { host.delete(&id, true).await.unwrap() })
+        });
+        for removal in removals.collect::<Vec<_>>() {
+            removal.await.unwrap();
+        }
+        println!("{AT_ONCE} at once: running after {started:.1?}, removed after {:.1?}", begin.elapsed());
+        assert_eq!(world.plugged().await, Vec::<String>::new());
+        specs.iter().for_each(|spec| world.control.remove_port(&spec.networks[0].port_id));
+    }
+    world.control.remove_network(lan);
+    world.eventually("namespaces are gone", async || world.namespaces().is_empty()).await;
+    world.eventually("engine networks are gone", async || world.host.network_list().await.unwrap().is_empty()).await;
+    assert_eq!(world.links(), ["lo"]);
+    world.stop_agent().await;
+}
