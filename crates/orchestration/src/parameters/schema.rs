@@ -208,12 +208,13 @@ impl ParameterSchema {
             }
         }
         if let Some(default) = &self.default {
-            let converted = self.kind.convert(default).map_err(|text| {
-                // A default of the wrong type: upstream notices only when it is used.
-                error::validation(format!("Parameter '{}' is invalid: {text}", self.name))
-            })?;
-            self.meets_constraints(default, &converted)
-                .map_err(|text| invalid(format!("Invalid default {} ({text})", python::text(default))))?;
+            let wrong = |text: String| invalid(format!("Invalid default {} ({text})", python::text(default)));
+            match self.kind.convert(default) {
+                Ok(converted) => self.meets_constraints(default, &converted).map_err(wrong)?,
+                // Without constraints upstream notices a default of the wrong type only when it is used.
+                Err(text) if !self.constraints.is_empty() => return Err(wrong(text)),
+                Err(_) => {}
+            }
         }
         Ok(())
     }

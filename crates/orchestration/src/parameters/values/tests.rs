@@ -111,6 +111,21 @@ fn constraints_are_enforced_with_upstreams_texts() {
 }
 
 #[test]
+fn a_default_of_the_wrong_type_harms_only_when_it_is_used() {
+    let declaration = "p: {type: number, default: x}";
+    assert!(with(declaration, json!({"p": 1})).is_ok());
+    assert_eq!(
+        with(declaration, json!({})).unwrap_err(),
+        "StackValidationFailed: Parameter 'p' is invalid: could not convert string to float: 'x'"
+    );
+    let constrained = "p: {type: number, default: x, constraints: [{range: {min: 1}}]}";
+    assert_eq!(
+        with(constrained, json!({"p": 1})).unwrap_err(),
+        "InvalidSchemaError: Parameter 'p' is invalid: Invalid default x (could not convert string to float: 'x')"
+    );
+}
+
+#[test]
 fn declarations_are_checked() {
     for (declaration, text) in [
         ("p: {}", "InvalidSchemaError: Missing parameter type for parameter: p"),

@@ -70,19 +70,21 @@ impl From<Fault> for Problem {
 
 pub(super) fn compose(text: &str) -> Result<Value, Fault> {
     let mut text = Cow::Borrowed(text);
-    for _ in 0..repair::MAX_REPAIRS {
-        match attempt(&text) {
+    let mut budget = repair::BUDGET;
+    loop {
+        let (fault, repair) = match attempt(&text) {
             Ok(value) => return Ok(value),
             Err(Problem::Fault(fault)) => return Err(fault),
-            Err(Problem::Repairable(fault, repair)) => match repair.apply(&text) {
-                Some(repaired) => text = Cow::Owned(repaired),
-                None => return Err(fault),
-            },
+            Err(Problem::Repairable(fault, repair)) => (fault, repair),
+        };
+        match (budget.checked_sub(text.len()), repair.apply(&text)) {
+            (Some(left), Some(repaired)) => {
+                budget = left;
+                text = Cow::Owned(repaired);
+            }
+            _ => return Err(fault),
         }
     }
-    attempt(&text).map_err(|problem| match problem {
-        Problem::Fault(fault) | Problem::Repairable(fault, _) => fault,
-    })
 }
 
 fn attempt(text: &str) -> Result<Value, Problem> {

@@ -8,8 +8,9 @@ use saphyr_parser::Marker;
 
 use super::MAX_TEXT_BYTES;
 
-/// How many places of one text are repaired.
-pub(super) const MAX_REPAIRS: usize = 32;
+/// Each repair means reading the text again: what may be read again altogether, in bytes. A template of 20 KB may be
+/// repaired in hundreds of places, one of the largest size in a dozen.
+pub(super) const BUDGET: usize = 8 * 1024 * 1024;
 
 /// A change that keeps the meaning. Markers count characters.
 #[derive(Clone, Copy, Debug)]
