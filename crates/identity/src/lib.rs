@@ -8,10 +8,14 @@
 
 mod api;
 mod application_credential;
+mod assignment;
+mod assignment_names;
 mod bootstrap;
 mod catalog;
+mod credential;
 mod db;
 mod domain;
+mod domain_config;
 mod effective;
 mod endpoint_filter;
 mod family;
@@ -19,11 +23,13 @@ mod grant;
 mod group;
 mod input;
 mod keys;
+mod limit;
 mod listing;
 mod login;
 mod neighbour;
 mod passwords;
 mod policy;
+mod policy_document;
 mod project;
 mod project_tags;
 mod project_tree;
@@ -32,6 +38,7 @@ mod role;
 mod service;
 mod settings;
 mod token;
+mod trust;
 mod user;
 mod view;
 
@@ -39,3 +46,12 @@ pub use bootstrap::{Bootstrap, ServiceEntry};
 pub use db::migration::migrations;
 pub use service::IdentityService;
 pub use settings::{Compliance, Settings};
+
+#[cfg(test)]
+mod tests;
+
+/// Puts a new token signing key in front; tokens of the keys before stay valid. Works beside a running service, which
+/// reads its keys again with [`IdentityService::reload_keys`].
+pub fn rotate_keys(settings: &Settings) -> sahab_contract::Result<()> {
+    keys::KeyRepository::open(&settings.token_key_folder(), settings.max_active_keys)?.rotate()
+}

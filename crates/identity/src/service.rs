@@ -55,7 +55,7 @@ impl IdentityService {
         };
         let service = IdentityService {
             hasher: Hasher::new(settings.bcrypt_cost, settings.hashing_threads, settings.hashing_queue),
-            token_keys: KeyRepository::open(&settings.key_folder.join("tokens"), settings.max_active_keys)?,
+            token_keys: KeyRepository::open(&settings.token_key_folder(), settings.max_active_keys)?,
             credential_keys: KeyRepository::open(&settings.key_folder.join("credentials"), settings.max_active_keys)?,
             generation: Generation::default(),
             tokens: TokenCache::default(),

@@ -35,6 +35,11 @@ pub struct Compliance {
 }
 
 impl Settings {
+    /// Where the keys that sign tokens are.
+    pub(crate) fn token_key_folder(&self) -> PathBuf {
+        self.key_folder.join("tokens")
+    }
+
     pub fn new(key_folder: impl Into<PathBuf>) -> Self {
         // Half of the processors: a flood of logins leaves the other half to everybody else.
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -21,25 +21,49 @@ pub async fn create(cloud: &dyn Cloud, admin: &RequestContext, settings: &Networ
     }))
     .await?;
     let range = settings.external_cidr;
-    ensure(cloud, admin, "subnet", "subnets", json!({
-        "name": "ext-subnet", "network_id": external, "ip_version": 4, "cidr": range.to_string(),
-        "gateway_ip": host(range, 1).to_string(), "enable_dhcp": false,
-        "allocation_pools": [{"start": host(range, 2).to_string(), "end": last(range).to_string()}],
-    }))
+    ensure(
+        cloud,
+        admin,
+        "subnet",
+        "subnets",
+        json!({
+            "name": "ext-subnet", "network_id": external, "ip_version": 4, "cidr": range.to_string(),
+            "gateway_ip": host(range, 1).to_string(), "enable_dhcp": false,
+            "allocation_pools": [{"start": host(range, 2).to_string(), "end": last(range).to_string()}],
+        }),
+    )
     .await?;
-    let lan = ensure(cloud, admin, "network", "networks", json!({
-        "name": "flat-lan-1-net", "shared": true, "description": "A network for everyone",
-    }))
+    let lan = ensure(
+        cloud,
+        admin,
+        "network",
+        "networks",
+        json!({
+            "name": "flat-lan-1-net", "shared": true, "description": "A network for everyone",
+        }),
+    )
     .await?;
     let range = settings.lan_cidr;
-    let subnet = ensure(cloud, admin, "subnet", "subnets", json!({
-        "name": "flat-lan-1-subnet", "network_id": lan, "ip_version": 4, "cidr": range.to_string(),
-        "gateway_ip": host(range, 1).to_string(),
-    }))
+    let subnet = ensure(
+        cloud,
+        admin,
+        "subnet",
+        "subnets",
+        json!({
+            "name": "flat-lan-1-subnet", "network_id": lan, "ip_version": 4, "cidr": range.to_string(),
+            "gateway_ip": host(range, 1).to_string(),
+        }),
+    )
     .await?;
-    let router = ensure(cloud, admin, "router", "routers", json!({
-        "name": "flat-lan-1-router", "external_gateway_info": {"network_id": external},
-    }))
+    let router = ensure(
+        cloud,
+        admin,
+        "router",
+        "routers",
+        json!({
+            "name": "flat-lan-1-router", "external_gateway_info": {"network_id": external},
+        }),
+    )
     .await?;
     let path = format!("/v2.0/ports?device_id={router}&device_owner=network%3Arouter_interface");
     let interfaces = cloud.call(admin, Call::get("network", path)).await?;
@@ -54,11 +78,13 @@ pub async fn create(cloud: &dyn Cloud, admin: &RequestContext, settings: &Networ
 async fn ensure(cloud: &dyn Cloud, admin: &RequestContext, single: &str, plural: &str, body: Value) -> Result<String> {
     let name = escape(body["name"].as_str().unwrap_or_default());
     let project = escape(admin.require_project()?);
-    let found = cloud.call(admin, Call::get("network", format!("/v2.0/{plural}?name={name}&project_id={project}"))).await?;
+    let found =
+        cloud.call(admin, Call::get("network", format!("/v2.0/{plural}?name={name}&project_id={project}"))).await?;
     let object = match found.body[plural].get(0) {
         Some(object) => object.clone(),
         None => {
-            let mut made = cloud.call(admin, Call::post("network", format!("/v2.0/{plural}"), json!({single: body}))).await?;
+            let mut made =
+                cloud.call(admin, Call::post("network", format!("/v2.0/{plural}"), json!({single: body}))).await?;
             made.body[single].take()
         }
     };

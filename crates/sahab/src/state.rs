@@ -45,6 +45,17 @@ impl StateDir {
         self.file(name).exists()
     }
 
+    /// A key of 32 random bytes in URL-safe base64 (Fernet's form), made at the first use.
+    pub fn key(&self, name: &str) -> anyhow::Result<String> {
+        use base64::Engine;
+        if !self.has(name) {
+            let bytes: [u8; 32] = rand::random();
+            self.write_private(name, &base64::engine::general_purpose::URL_SAFE.encode(bytes))?;
+        }
+        let path = self.file(name);
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
     /// Writes a file for the owner only, whole or not at all.
     pub fn write_private(&self, name: &str, content: &str) -> anyhow::Result<()> {
         let target = self.file(name);

@@ -70,7 +70,7 @@ impl Listener {
                         continue;
                     }
                 },
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
             };
             let _ = stream.set_nodelay(true);
             let (dispatcher, mount, head_time) = (dispatcher.clone(), self.mount, settings.head_time);
@@ -95,6 +95,11 @@ impl Listener {
         drop(self.socket);
         let _ = tokio::time::timeout(settings.drain, graceful.shutdown()).await;
     }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone can say nothing else any more.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn connection<S>(
