@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use sahab_contract::{
     Error, RequestContext, Result,
-    cloud::{Call, Cloud, escape},
+    cloud::{Call, escape},
     network::{AdHocPort, AdHocPorts},
 };
 use serde_json::{Value, json};

@@ -50,7 +50,9 @@ fn matches(request: &Request, view: &View, known: &[&str]) -> Result<bool> {
         for wanted in request.query.all(key) {
             any |= match view.get(key) {
                 Some(Value::Bool(have)) => flag(wanted)? == *have,
-                Some(Value::String(have)) => have.eq_ignore_ascii_case(wanted),
+                Some(Value::String(have)) if key == "agent_type" => have.eq_ignore_ascii_case(wanted),
+                Some(Value::String(have)) => have == wanted,
+                Some(Value::Number(have)) => have.to_string() == wanted,
                 _ => wanted.is_empty(),
             };
         }
@@ -61,7 +63,7 @@ fn matches(request: &Request, view: &View, known: &[&str]) -> Result<bool> {
     Ok(true)
 }
 
-fn filtered(request: &Request, views: Vec<View>, known: &[&str]) -> Result<Vec<View>> {
+pub fn filtered(request: &Request, views: Vec<View>, known: &[&str]) -> Result<Vec<View>> {
     let mut out = Vec::new();
     for view in views {
         if matches(request, &view, known)? {

@@ -2,7 +2,9 @@
 
 mod agent;
 mod collection;
+mod forwarding;
 mod quota;
+mod report;
 mod router;
 mod subnetpool;
 mod tag;
@@ -14,8 +16,8 @@ use sahab_api::{Endpoint, Table};
 
 use crate::{
     NetworkService, address_group::AddressGroup, address_scope::AddressScope, default_rule::DefaultRule,
-    floatingip::FloatingIp, network::Network, port::Port, rbac::Rbac, router::Router, security_group::SecurityGroup,
-    security_rule::SecurityRule, subnet::Subnet, subnetpool::SubnetPool,
+    floatingip::FloatingIp, metering, network::Network, port::Port, rbac::Rbac, router::Router,
+    security_group::SecurityGroup, security_rule::SecurityRule, subnet::Subnet, subnetpool::SubnetPool,
 };
 
 pub type State = Arc<NetworkService>;
@@ -41,6 +43,16 @@ macro_rules! collection {
     };
 }
 
+/// Registers a collection whose members never change.
+macro_rules! constant {
+    ($table:ident, $resource:ty, $path:literal) => {
+        $table.get($path, collection::list::<$resource>);
+        $table.post($path, collection::create::<$resource>);
+        $table.get(concat!($path, "/{id}"), collection::show::<$resource>);
+        $table.delete(concat!($path, "/{id}"), collection::delete::<$resource>);
+    };
+}
+
 pub fn endpoints(service: State) -> Vec<Endpoint> {
     let mut table = Table::new(service);
     version::register(&mut table);
@@ -57,10 +69,7 @@ pub fn endpoints(service: State) -> Vec<Endpoint> {
     table.delete("/v2.0/security-groups/{id}", collection::delete::<SecurityGroup>);
     tag::register_groups(&mut table);
     collection!(table, SecurityRule, "/v2.0/security-group-rules");
-    table.get("/v2.0/default-security-group-rules", collection::list::<DefaultRule>);
-    table.post("/v2.0/default-security-group-rules", collection::create::<DefaultRule>);
-    table.get("/v2.0/default-security-group-rules/{id}", collection::show::<DefaultRule>);
-    table.delete("/v2.0/default-security-group-rules/{id}", collection::delete::<DefaultRule>);
+    constant!(table, DefaultRule, "/v2.0/default-security-group-rules");
     collection!(table, Router, "/v2.0/routers", tagged);
     collection!(table, FloatingIp, "/v2.0/floatingips", tagged);
     collection!(table, Rbac, "/v2.0/rbac-policies");
@@ -68,5 +77,9 @@ pub fn endpoints(service: State) -> Vec<Endpoint> {
     subnetpool::register(&mut table);
     quota::register(&mut table);
     agent::register(&mut table);
+    forwarding::register(&mut table);
+    report::register(&mut table);
+    constant!(table, metering::Label, "/v2.0/metering/metering-labels");
+    constant!(table, metering::Rule, "/v2.0/metering/metering-label-rules");
     table.finish()
 }

@@ -40,16 +40,13 @@ pub enum Check {
     /// Null becomes an empty list.
     UuidList,
     Bool,
-    Int,
     IntOrNull,
     Range(i64, i64),
     RangeOrNull(i64, i64),
     OneOf(&'static [&'static str]),
     OneOfOrNull(&'static [&'static str]),
     IpVersion,
-    Ip,
     IpOrNull,
-    Cidr,
     CidrOrNull,
     CidrList,
     Mac,
@@ -59,7 +56,6 @@ pub enum Check {
     TextList,
     DnsName,
     DnsDomain,
-    MapOrNull,
     Custom(fn(&str, Value) -> Checked),
 }
 
@@ -101,7 +97,6 @@ impl Check {
             Check::Project => text(value, 255),
             Check::Uuid => uuid(value),
             Check::Bool => boolean(value),
-            Check::Int => integer(&value).map(|number| json!(number)),
             Check::Range(low, high) => range(value, low, high),
             Check::OneOf(values) => one_of(value, values),
             Check::TextOrNull(_)
@@ -111,7 +106,6 @@ impl Check {
             | Check::OneOfOrNull(_)
             | Check::IpOrNull
             | Check::CidrOrNull
-            | Check::MapOrNull
                 if value.is_null() =>
             {
                 Ok(Value::Null)
@@ -121,8 +115,8 @@ impl Check {
             Check::IntOrNull => integer(&value).map(|number| json!(number)),
             Check::RangeOrNull(low, high) => range(value, low, high),
             Check::OneOfOrNull(values) => one_of(value, values),
-            Check::IpOrNull | Check::Ip => Ok(json!(ip(&value)?.to_string())),
-            Check::CidrOrNull | Check::Cidr => Ok(json!(cidr(&value)?.trunc().to_string())),
+            Check::IpOrNull => Ok(json!(ip(&value)?.to_string())),
+            Check::CidrOrNull => Ok(json!(cidr(&value)?.trunc().to_string())),
             Check::CidrList => {
                 let list = list(&value)?;
                 let nets = list.iter().map(|item| Ok(json!(cidr(item)?.trunc().to_string())));
@@ -146,10 +140,6 @@ impl Check {
             }
             Check::DnsName => dns_name(value),
             Check::DnsDomain => dns_domain(value),
-            Check::MapOrNull => match value {
-                Value::Object(_) => Ok(value),
-                other => reason(format!("'{}' is not a dictionary", shown(&other))),
-            },
             Check::Custom(function) => function(name, value),
         }
     }

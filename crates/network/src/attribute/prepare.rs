@@ -128,9 +128,6 @@ impl Attributes {
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
     }
-    pub fn values(&self) -> &Map<String, Value> {
-        &self.values
-    }
     pub fn set(&mut self, name: &str, value: Value) {
         self.values.insert(name.to_owned(), value);
     }

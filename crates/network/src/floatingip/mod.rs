@@ -4,9 +4,9 @@ mod associate;
 
 use std::collections::HashMap;
 
-pub use associate::{addresses_gone, port_gone};
+pub use associate::{addresses_gone, port_gone, router_towards, settle_router};
 use sahab_contract::{Error, RequestContext, Result, context::now};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -211,8 +211,4 @@ fn mark_dirty(change: &mut Change<'_>, model: &table::Model) {
     if let Some(router) = &model.router_id {
         change.effects.router(router);
     }
-}
-
-pub async fn of_router(connection: &impl ConnectionTrait, router: &str) -> Result<Vec<table::Model>> {
-    Ok(table::Entity::find().filter(Condition::all().add(table::Column::RouterId.eq(router))).all(connection).await?)
 }
