@@ -73,6 +73,8 @@ pub struct Settings {
     /// Fernet key (44 characters of base64) that registry passwords are encrypted with; without one, no password can
     /// be stored.
     pub secret_key: Option<String>,
+    /// Policy rules that replace or add to the defaults.
+    pub policy: BTreeMap<String, String>,
 }
 
 impl Default for Settings {
@@ -91,6 +93,7 @@ impl Default for Settings {
             max_output: 4 << 20,
             max_archive: 64 << 20,
             secret_key: None,
+            policy: BTreeMap::new(),
         }
     }
 }
@@ -157,7 +160,7 @@ impl Deref for ContainerService {
 }
 
 impl ContainerService {
-    /// Fails only on a fault of the built-in policy. Async and shared, as every service's constructor is.
+    /// Fails only on a policy rule that cannot be read. Async and shared, as every service's constructor is.
     pub async fn new(
         database: Database,
         queue: Queue,
@@ -166,6 +169,7 @@ impl ContainerService {
         events: EventBus,
         settings: Settings,
     ) -> Result<Arc<Self>> {
+        let policy = policy::enforcer(&settings.policy)?;
         let inner = Inner {
             database,
             queue,
@@ -173,7 +177,7 @@ impl ContainerService {
             identity,
             events,
             settings,
-            policy: policy::enforcer()?,
+            policy,
             hosts: RwLock::default(),
             missed: Mutex::default(),
             progress: Mutex::default(),

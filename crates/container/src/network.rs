@@ -99,7 +99,7 @@ impl ContainerService {
         let project = context.require_project()?;
         let own = format!("/v2.0/networks?project_id={}&shared=false", escape(project));
         for path in [own.as_str(), "/v2.0/networks?shared=true"] {
-            let call = Call::get(SERVICE, format!("{path}&sort_key=created_at&sort_dir=asc"));
+            let call = Call::get(SERVICE, format!("{path}&sort_key=created_at&sort_dir=asc&limit=1"));
             let mut body = self.ask(context, call).await?;
             let found = body["networks"].as_array_mut().map(std::mem::take).unwrap_or_default();
             let oldest = found.into_iter().min_by_key(|network| text(&network["created_at"]));

@@ -4,6 +4,8 @@
 //! that upstream closes to everybody but administrators only because of its own limits (pull policy,
 //! `privileged: false`) are decided by value, see [`crate::request`].
 
+use std::collections::BTreeMap;
+
 use sahab_contract::{RequestContext, Result};
 use sahab_policy::Enforcer;
 use serde_json::json;
@@ -108,13 +110,13 @@ const ADMIN: &[&str] = &[
 
 const NOBODY: &[&str] = &["container:create:privileged"];
 
-pub fn enforcer() -> Result<Enforcer> {
+pub fn enforcer(overrides: &BTreeMap<String, String>) -> Result<Enforcer> {
     let mut rules = BASE.to_vec();
     rules.extend(MEMBER.iter().map(|rule| (*rule, "rule:admin_or_member")));
     rules.extend(READER.iter().map(|rule| (*rule, "rule:admin_or_owner")));
     rules.extend(ADMIN.iter().map(|rule| (*rule, "rule:context_is_admin")));
     rules.extend(NOBODY.iter().map(|rule| (*rule, "rule:deny_everybody")));
-    Enforcer::new(&rules)
+    Enforcer::new(&rules)?.overridden(overrides)
 }
 
 impl ContainerService {

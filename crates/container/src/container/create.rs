@@ -60,13 +60,13 @@ impl ContainerService {
                 row.status_reason = Some(reason.clone());
             }
         }
-        let mut row = container::insert(&txn, row).await?;
-        file::insert(&txn, &row.uuid, &files).await?;
+        for net in row.nets.0.iter().filter(|net| net.preserve) {
+            Self::check_port_free(&txn, &net.port_id).await?;
+        }
         let action = action::begin(&txn, context, &row, Action::Create).await?;
         match placed {
             Ok(_) => {
                 Self::claim_row(&mut row, TaskState::ContainerCreating, action);
-                container::touch(&txn, &row).await?;
                 let task = NewTask {
                     kind: task::CREATE,
                     key: row.uuid.clone(),
@@ -75,11 +75,23 @@ impl ContainerService {
                 };
                 self.queue.enqueue(&txn, task).await?;
             }
-            Err(reason) => action::end(&txn, action, Err(&Error::conflict("no-valid-host", reason))).await?,
+            Err(reason) => {
+                action::end(&txn, action, Err(&Error::conflict("no-valid-host", reason))).await?;
+            }
         }
+        let row = container::insert(&txn, row).await?;
+        file::insert(&txn, &row.uuid, &files).await?;
         txn.commit().await?;
         self.queue.nudge();
         Ok(row)
+    }
+
+    /// Two requests may see a port free at once; only one may have it.
+    pub(crate) async fn check_port_free(connection: &impl ConnectionTrait, port: &str) -> Result<()> {
+        if container::uses_port(connection, port).await? {
+            return Err(Error::invalid("port-in-use", format!("Port {port} is still in use.")));
+        }
+        Ok(())
     }
 
     async fn check_create(&self, context: &RequestContext, project: &str, request: &Create) -> Result<()> {
@@ -142,21 +154,28 @@ impl ContainerService {
 
     async fn candidates(&self, connection: &impl ConnectionTrait) -> Result<Vec<Candidate>> {
         let hosts = host::all(connection).await?;
+        let strangers =
+            self.host_list().into_iter().filter(|(name, _)| !hosts.iter().any(|host| host.hostname == *name));
+        let mut candidates: Vec<_> = strangers
+            .map(|(hostname, _)| Candidate {
+                hostname,
+                unfit: Some("the container engine has not answered yet".into()),
+                ..Candidate::default()
+            })
+            .collect();
         let services = host::services(connection).await?;
         let used = usage_by_host(connection).await?;
-        Ok(hosts
-            .into_iter()
-            .map(|host| {
-                let service = services.iter().find(|service| service.host == host.hostname);
-                Candidate {
-                    unfit: self.unfit(&host.hostname, service),
-                    zone: service.map(|service| service.availability_zone.clone()).unwrap_or_default(),
-                    used: used.get(&host.hostname).copied().unwrap_or_default(),
-                    info: host.info.0,
-                    hostname: host.hostname,
-                }
-            })
-            .collect())
+        candidates.extend(hosts.into_iter().map(|host| {
+            let service = services.iter().find(|service| service.host == host.hostname);
+            Candidate {
+                unfit: self.unfit(&host.hostname, service),
+                zone: service.map(|service| service.availability_zone.clone()).unwrap_or_default(),
+                used: used.get(&host.hostname).copied().unwrap_or_default(),
+                info: host.info.0,
+                hostname: host.hostname,
+            }
+        }));
+        Ok(candidates)
     }
 
     fn unfit(&self, hostname: &str, service: Option<&host::service::Model>) -> Option<String> {

@@ -34,6 +34,9 @@ impl ContainerService {
                 row.uuid, net.network_id
             )));
         }
+        if net.preserve {
+            Self::check_port_free(&txn, &net.port_id).await?;
+        }
         let input = json!({"port": net.port_id, "network": net.network_id});
         // Recorded before the port exists: whatever happens, the delete knows of it.
         row.nets.0.push(net);

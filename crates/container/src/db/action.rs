@@ -90,19 +90,24 @@ pub async fn begin(
     Ok(id)
 }
 
-/// Records how it ended. An action that is gone (with its container) is no error.
-pub async fn end(connection: &impl ConnectionTrait, id: i64, outcome: Result<(), &Error>) -> Result<()> {
+/// Records how it ended. Says whether this was news: false when the end is recorded already, or the action is gone with
+/// its container.
+pub async fn end(connection: &impl ConnectionTrait, id: i64, outcome: Result<(), &Error>) -> Result<bool> {
     let (result, message, traceback) = match outcome {
         Ok(()) => ("Success", None, None),
         Err(error) => ("Error", Some("Error".to_owned()), Some(error.message().to_owned())),
     };
     let finished = Some(now());
-    Entity::update_many()
+    let ended = Entity::update_many()
         .col_expr(Column::FinishTime, Expr::value(finished))
         .col_expr(Column::Message, Expr::value(message))
         .filter(Column::Id.eq(id))
+        .filter(Column::FinishTime.is_null())
         .exec(connection)
         .await?;
+    if ended.rows_affected == 0 {
+        return Ok(false);
+    }
     event::Entity::update_many()
         .col_expr(event::Column::FinishTime, Expr::value(finished))
         .col_expr(event::Column::Result, Expr::value(result))
@@ -110,7 +115,7 @@ pub async fn end(connection: &impl ConnectionTrait, id: i64, outcome: Result<(),
         .filter(event::Column::ActionId.eq(id))
         .exec(connection)
         .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Newest first; bounded, since a loop of restarts must not make an endless answer.

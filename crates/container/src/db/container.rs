@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sahab_contract::{Result, container::Healthcheck, context::now};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromJsonQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, entity::prelude::*,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromJsonQueryResult, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, Select, entity::prelude::*,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,12 +195,6 @@ pub async fn save(connection: &impl ConnectionTrait, row: &mut Model) -> Result<
     Ok(())
 }
 
-/// Writes every column of a row that was inserted in this very transaction: no change that anyone saw.
-pub async fn touch(connection: &impl ConnectionTrait, row: &Model) -> Result<()> {
-    row.clone().into_active_model().reset_all().update(connection).await?;
-    Ok(())
-}
-
 pub async fn insert(connection: &impl ConnectionTrait, row: Model) -> Result<Model> {
     super::insert(connection, row, Column::Id).await
 }
@@ -216,6 +210,12 @@ pub async fn by_name(connection: &impl ConnectionTrait, name: &str, project: Opt
         query = query.filter(Column::ProjectId.eq(project));
     }
     Ok(query.order_by_asc(Column::Id).limit(10).all(connection).await?)
+}
+
+/// Whether any container has the port.
+pub async fn uses_port(connection: &impl ConnectionTrait, port: &str) -> Result<bool> {
+    let query = Entity::find().filter(Column::Nets.contains(port));
+    Ok(query.select_only().column(Column::Id).into_tuple::<i64>().one(connection).await?.is_some())
 }
 
 pub async fn on_host(connection: &impl ConnectionTrait, host: &str) -> Result<Vec<Model>> {
@@ -237,43 +237,57 @@ pub struct Usage {
     pub disk: i64,
 }
 
-type UsageRow = (i64, Option<f64>, Option<i64>, Option<i64>);
+#[derive(FromQueryResult)]
+struct Sums {
+    host: Option<String>,
+    containers: i64,
+    cpu: Option<f64>,
+    memory: Option<i64>,
+    disk: Option<i64>,
+}
 
-fn usage((containers, cpu, memory, disk): UsageRow) -> Usage {
-    // Sums of decimal fractions: cut the noise of binary ones.
-    let cpu = (cpu.unwrap_or_default() * 1e6).round() / 1e6;
-    Usage { containers, cpu, memory: memory.unwrap_or_default(), disk: disk.unwrap_or_default() }
+impl Sums {
+    fn of(query: Select<Entity>) -> Select<Entity> {
+        query
+            .select_only()
+            .column(Column::Host)
+            .column_as(Column::Id.count(), "containers")
+            .column_as(Column::Cpu.sum(), "cpu")
+            .column_as(Column::Memory.sum(), "memory")
+            .column_as(Column::Disk.sum(), "disk")
+            .group_by(Column::Host)
+    }
+}
+
+impl Usage {
+    fn add(&mut self, sums: &Sums) {
+        self.containers += sums.containers;
+        // Sums of decimal fractions: cut the noise of binary ones.
+        self.cpu = ((self.cpu + sums.cpu.unwrap_or_default()) * 1e6).round() / 1e6;
+        self.memory += sums.memory.unwrap_or_default();
+        self.disk += sums.disk.unwrap_or_default();
+    }
 }
 
 pub async fn usage_of_project(connection: &impl ConnectionTrait, project: &str) -> Result<Usage> {
-    let row: Option<UsageRow> = Entity::find()
-        .select_only()
-        .column_as(Column::Id.count(), "containers")
-        .column_as(Column::Cpu.sum(), "cpu")
-        .column_as(Column::Memory.sum(), "memory")
-        .column_as(Column::Disk.sum(), "disk")
-        .filter(Column::ProjectId.eq(project))
-        .into_tuple()
-        .one(connection)
-        .await?;
-    Ok(row.map(usage).unwrap_or_default())
+    let query = Sums::of(Entity::find().filter(Column::ProjectId.eq(project)));
+    let mut usage = Usage::default();
+    for sums in query.into_model::<Sums>().all(connection).await? {
+        usage.add(&sums);
+    }
+    Ok(usage)
 }
 
 /// Claims by host name.
 pub async fn usage_by_host(connection: &impl ConnectionTrait) -> Result<BTreeMap<String, Usage>> {
-    let rows: Vec<(String, i64, Option<f64>, Option<i64>, Option<i64>)> = Entity::find()
-        .select_only()
-        .column(Column::Host)
-        .column_as(Column::Id.count(), "containers")
-        .column_as(Column::Cpu.sum(), "cpu")
-        .column_as(Column::Memory.sum(), "memory")
-        .column_as(Column::Disk.sum(), "disk")
-        .filter(Column::Host.is_not_null())
-        .group_by(Column::Host)
-        .into_tuple()
-        .all(connection)
-        .await?;
-    Ok(rows.into_iter().map(|(host, a, b, c, d)| (host, usage((a, b, c, d)))).collect())
+    let query = Sums::of(Entity::find().filter(Column::Host.is_not_null()));
+    let mut usage: BTreeMap<String, Usage> = BTreeMap::new();
+    for sums in query.into_model::<Sums>().all(connection).await? {
+        if let Some(host) = &sums.host {
+            usage.entry(host.clone()).or_default().add(&sums);
+        }
+    }
+    Ok(usage)
 }
 
 pub fn sortable(name: &str) -> Option<Column> {

@@ -34,7 +34,7 @@ where
         let next = if descending { id.lt(last) } else { id.gt(last) };
         let after = if value == value.as_null() {
             let same = Condition::all().add(sort.is_null()).add(next);
-            if descending { same.into() } else { Condition::any().add(same).add(sort.is_not_null()) }
+            if descending { same } else { Condition::any().add(same).add(sort.is_not_null()) }
         } else {
             let same = Condition::all().add(sort.eq(value.clone())).add(next);
             if descending {

@@ -90,6 +90,10 @@ impl ContainerService {
     ) -> Result<()> {
         let action = action_of(task);
         let txn = self.database.begin().await?;
+        if !action::end(&txn, action, outcome).await? {
+            // Killed between this and the end of the task: what happened since must not be overwritten.
+            return Ok(());
+        }
         let row = container::by_uuid(&txn, &task.key).await?;
         let mut published = None;
         if let Some(mut row) = row.filter(|row| row.status != Status::Deleting) {
@@ -101,7 +105,6 @@ impl ContainerService {
             container::save(&txn, &mut row).await?;
             published = Some(row);
         }
-        action::end(&txn, action, outcome).await?;
         txn.commit().await?;
         self.progress().remove(&task.key);
         // The engine's news that came meanwhile was left for us; usually it is what the task did itself.

@@ -154,6 +154,43 @@ async fn work_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn an_outcome_told_twice_does_not_undo_what_came_after() {
+    let bench = Bench::new().await;
+    let uuid = bench.running(json!({})).await;
+    let handler = bench.service.handlers().into_iter().find(|handler| handler.kind() == "container.create").unwrap();
+    let seen = sahab_contract::container::ContainerDriver::inspect(&*bench.host, &uuid).await.unwrap();
+    let seen = crate::container::observed::Seen::from(seen);
+    bench.host.exit(&uuid, 0);
+    bench.until(&uuid, "status", "Stopped").await;
+    // The program was killed after the outcome was written and before the task was: it ends again at the next start.
+    let task = sahab_task::Task {
+        id: 1,
+        key: uuid.clone(),
+        input: json!({"action": 1, "run": true}),
+        state: json!({"nets": [], "image": "nginx:latest", "seen": seen}),
+        request_id: "req-1".into(),
+        attempts: 0,
+    };
+    handler.finished(&task, Ok(())).await.unwrap();
+    let shown = bench.show(&uuid).await;
+    assert_eq!(shown["status"], "Stopped");
+    assert_ne!(shown["addresses"], json!({}));
+}
+
+#[tokio::test]
+async fn one_port_goes_to_one_container() {
+    let bench = Bench::new().await;
+    let network = bench.network.store().networks[0]["id"].as_str().unwrap().to_owned();
+    let port = bench.network.add_port(&network, "p1", "mine");
+    let one = || bench.post("/v1/containers", json!({"image": "nginx", "nets": [{"port": port}]}));
+    let (a, b) = tokio::join!(one(), one());
+    let mut statuses = [a.status, b.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [202, 400]);
+    bench.idle().await;
+}
+
+#[tokio::test]
 async fn a_delete_waits_for_its_host() {
     let bench = Bench::new().await;
     let uuid = bench.running(json!({})).await;

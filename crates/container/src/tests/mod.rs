@@ -4,6 +4,7 @@
 mod api;
 mod bench;
 mod faults;
+mod garbage;
 mod lifecycle;
 mod network;
 mod resources;
