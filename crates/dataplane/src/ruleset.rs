@@ -47,6 +47,19 @@ impl Set {
         Set { keyword: "map", key, interval: false, elements: elements.into_iter().collect() }
     }
 
+    fn write_elements<'a>(
+        &self,
+        verb: &str,
+        elements: impl IntoIterator<Item = &'a String>,
+        (family, table, name): (&str, &str, &str),
+        out: &mut String,
+    ) {
+        let elements = join(elements);
+        if !elements.is_empty() {
+            let _ = writeln!(out, "{verb} element {family} {table} {name} {{ {elements} }}");
+        }
+    }
+
     fn same_shape(&self, other: &Set) -> bool {
         self.keyword == other.keyword && self.key == other.key && self.interval == other.interval
     }
@@ -96,44 +109,49 @@ impl Table {
     /// Appends the commands that make `old` into `self`; `None` when only a whole replacement does.
     fn difference(&self, old: &Table, out: &mut String) -> Option<()> {
         let Table { family, name: table, .. } = self;
-        if old.family != self.family || old.name != self.name || !self.sets.keys().eq(old.sets.keys()) {
+        if old.family != self.family || old.name != self.name {
             return None;
         }
-        for (name, chain) in &self.chains {
-            match old.chains.get(name) {
-                Some(existing) if existing == chain => {}
-                None if chain.hook.is_none() => {
-                    let _ = writeln!(out, "add chain {family} {table} {name}");
-                    for rule in &chain.rules {
-                        let _ = writeln!(out, "add rule {family} {table} {name} {rule}");
-                    }
-                }
-                _ => return None,
+        let base = |table: &Table| -> BTreeMap<String, Chain> {
+            table.chains.iter().filter(|(_, chain)| chain.hook.is_some()).map(|(n, c)| (n.clone(), c.clone())).collect()
+        };
+        if base(self) != base(old) {
+            return None;
+        }
+        // What is referred to comes before what refers to it: sets, then chains, then rules, then elements of maps.
+        for (name, set) in self.sets.iter().filter(|(name, _)| !old.sets.contains_key(*name)) {
+            let flags = if set.interval { "flags interval; " } else { "" };
+            let _ = writeln!(out, "add {} {family} {table} {name} {{ type {}; {flags}}}", set.keyword, set.key);
+            set.write_elements("add", &set.elements, (family, table, name), out);
+        }
+        for name in self.chains.keys().filter(|name| !old.chains.contains_key(*name)) {
+            let _ = writeln!(out, "add chain {family} {table} {name}");
+        }
+        for (name, chain) in self.chains.iter().filter(|(name, chain)| old.chains.get(*name) != Some(*chain)) {
+            if old.chains.contains_key(name) {
+                let _ = writeln!(out, "flush chain {family} {table} {name}");
+            }
+            for rule in &chain.rules {
+                let _ = writeln!(out, "add rule {family} {table} {name} {rule}");
             }
         }
         for (name, set) in &self.sets {
-            let existing = old.sets.get(name)?;
-            if existing == set {
-                continue;
-            }
+            let Some(existing) = old.sets.get(name).filter(|existing| *existing != set) else { continue };
             // Removing and adding overlapping intervals in one transaction is not dependable.
             if set.interval || !existing.same_shape(set) {
                 return None;
             }
-            for (verb, from, without) in [("delete", existing, set), ("add", set, existing)] {
-                let elements: Vec<_> = from.elements.difference(&without.elements).collect();
-                if !elements.is_empty() {
-                    let _ = writeln!(out, "{verb} element {family} {table} {name} {{ {} }}", join(elements));
-                }
+            set.write_elements("delete", existing.elements.difference(&set.elements), (family, table, name), out);
+            set.write_elements("add", set.elements.difference(&existing.elements), (family, table, name), out);
+        }
+        let gone = || old.chains.keys().filter(|name| !self.chains.contains_key(*name));
+        for verb in ["flush", "delete"] {
+            for name in gone() {
+                let _ = writeln!(out, "{verb} chain {family} {table} {name}");
             }
         }
-        for (name, chain) in &old.chains {
-            if !self.chains.contains_key(name) {
-                if chain.hook.is_some() {
-                    return None;
-                }
-                let _ = writeln!(out, "flush chain {family} {table} {name}\ndelete chain {family} {table} {name}");
-            }
+        for (name, set) in old.sets.iter().filter(|(name, _)| !self.sets.contains_key(*name)) {
+            let _ = writeln!(out, "delete {} {family} {table} {name}", set.keyword);
         }
         Some(())
     }
@@ -202,12 +220,31 @@ mod tests {
     }
 
     #[test]
+    fn rules_and_sets_change_in_place_in_the_order_of_their_references() {
+        let mut new = table(&["a"], &["x"]);
+        new.tables[0].add_set("other", Set::intervals("ipv4_addr", ["10.0.0.0/8".to_string()]));
+        new.tables[0].add_chain("x", vec!["ip saddr @other accept".into()]);
+        let old = table(&["a"], &["x", "y"]);
+        assert_eq!(
+            new.update(&old),
+            "add set inet t other { type ipv4_addr; flags interval; }\nadd element inet t other { 10.0.0.0/8 }\n\
+             flush chain inet t x\nadd rule inet t x ip saddr @other accept\nflush chain inet t y\n\
+             delete chain inet t y\n"
+        );
+        assert!(
+            old.update(&new).ends_with("add rule inet t x drop\nadd rule inet t y drop\ndelete set inet t other\n")
+        );
+    }
+
+    #[test]
     fn anything_else_replaces_the_table_in_one_transaction() {
         let mut new = table(&["a"], &[]);
-        new.tables[0].add_set("other", Set::intervals("ipv4_addr", ["10.0.0.0/8".to_string()]));
+        new.tables[0].add_base("b", "type filter hook forward priority 0; policy accept;", vec!["drop".into()]);
         let text = new.update(&table(&["a"], &[]));
         assert!(text.starts_with("add table inet t\ndelete table inet t\ntable inet t {"), "{text}");
-        assert!(text.contains("flags interval"));
+        let mut old = table(&[], &[]);
+        old.tables[0].add_set("s", Set::intervals("ipv4_addr", ["10.0.0.0/8".to_string()]));
+        assert!(table(&["a"], &[]).update(&old).contains("delete table inet t\ntable inet t {"));
         let gone = Ruleset::default().update(&table(&[], &[]));
         assert_eq!(gone, "add table inet t\ndelete table inet t\n");
     }
