@@ -147,6 +147,11 @@ impl IdentityService {
         Ok(Some(rules.iter().map(rule_view).collect()))
     }
 
+    pub(crate) async fn rules_of_user(&self, user_id: &str) -> Result<Vec<access_rule::Model>> {
+        let find = access_rule::Entity::find().filter(access_rule::Column::UserId.eq(user_id));
+        Ok(find.all(self.read()).await?)
+    }
+
     /// The new row and its secret, which is never shown again.
     pub(crate) async fn app_credential_create(
         &self,

@@ -65,10 +65,6 @@ impl Input {
         }
     }
 
-    pub fn has(&self, name: &str) -> bool {
-        self.map.contains_key(name)
-    }
-
     pub fn require(&self, names: &[&str]) -> Result<()> {
         for name in names {
             if !self.map.contains_key(*name) {

@@ -10,8 +10,6 @@ const ADMIN: &str = "rule:admin_required";
 const READ: &str = "rule:admin_required or rule:system_reader";
 const ANYBODY: &str = "@";
 
-const USER_READ: &str = "rule:admin_required or rule:system_reader or (role:reader and \
-    domain_id:%(target.user.domain_id)s)";
 const USER_READ_OR_SELF: &str = "rule:admin_required or rule:system_reader or (role:reader and \
     domain_id:%(target.user.domain_id)s) or user_id:%(target.user.id)s";
 const USER_WRITE: &str = "rule:admin_required or (role:manager and domain_id:%(target.user.domain_id)s)";

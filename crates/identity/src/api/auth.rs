@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sahab_api::{Request, Response, Table};
-use sahab_contract::{Error, Kind, RequestContext, Result};
+use sahab_contract::{Error, Kind, Result};
 use serde_json::{Value, json};
 
 use super::{State, list, whole};
@@ -172,12 +172,4 @@ pub(super) async fn own_token(service: &State, request: &Request) -> Result<Opti
         },
         _ => Ok(None),
     }
-}
-
-/// Refuses what must not be done with a token made by delegation.
-pub(super) fn refuse_delegated(_context: &RequestContext, token: Option<&Token>) -> Result<()> {
-    if token.is_some_and(|token| token.trust.is_some()) {
-        return Err(not_allowed("Using a delegated token is not allowed."));
-    }
-    Ok(())
 }

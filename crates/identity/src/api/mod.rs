@@ -1,13 +1,21 @@
 //! The endpoint table: parse, call the domain, render. Nothing is decided here.
 
+mod application_credentials;
+mod assignments;
 mod auth;
 mod catalog;
+mod credentials;
 mod discovery;
+mod domain_config;
 mod domains;
+mod endpoint_filter;
 mod grants;
 mod groups;
+mod limits;
+mod policies;
 mod projects;
 mod roles;
+mod trusts;
 mod users;
 
 use std::sync::Arc;
@@ -33,6 +41,14 @@ impl IdentityService {
         roles::routes(&mut table);
         grants::routes(&mut table);
         catalog::routes(&mut table);
+        assignments::routes(&mut table);
+        credentials::routes(&mut table);
+        application_credentials::routes(&mut table);
+        trusts::routes(&mut table);
+        limits::routes(&mut table);
+        policies::routes(&mut table);
+        endpoint_filter::routes(&mut table);
+        domain_config::routes(&mut table);
         Service { name: "identity", port: 5000, family: Arc::new(Keystone), endpoints: table.finish() }
     }
 }
