@@ -60,13 +60,15 @@ impl Agent {
         let (stop_plugin, plugin) = start_plugin(parts.plugin_socket, network_driver.clone()).await?;
 
         let wake = Arc::new(Wake::default());
+        // A timer of zero would not be one.
+        let every = parts.full_pass.max(Duration::from_secs(1));
         let reporting = fabric.clone();
         let keeper = Housekeeping::new(fabric.clone(), parts.driver.clone(), network_driver.clone(), store.clone());
         let loops = vec![
             tokio::spawn(follow_engine(fabric.clone(), parts.driver.clone(), wake.clone())),
             tokio::spawn(async move { status::run(&reporting).await }),
-            tokio::spawn(reconcile::run(fabric.clone(), wake.clone(), parts.full_pass)),
-            tokio::spawn(keeper.run(wake.clone(), parts.full_pass)),
+            tokio::spawn(reconcile::run(fabric.clone(), wake.clone(), every)),
+            tokio::spawn(keeper.run(wake.clone(), every)),
         ];
         let host = Arc::new(Host::new(fabric, parts.driver, network_driver, store));
         Ok(Agent { host, wake, stop_plugin: Some(stop_plugin), plugin, loops })

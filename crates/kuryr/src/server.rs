@@ -1,6 +1,13 @@
 //! The plugin socket: HTTP/1.1, POST only, JSON whatever the content type says, failures as 200 with `Err`.
 
-use std::{future::Future, io::ErrorKind, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io::ErrorKind,
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -12,7 +19,10 @@ use axum::{
 use http::{StatusCode, Uri, header::CONTENT_TYPE};
 use sahab_contract::{Error, Result};
 use serde_json::{Value, json};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::oneshot,
+};
 
 use crate::driver::Driver;
 
@@ -23,42 +33,79 @@ const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
 const MAX_BODY: usize = 1 << 20;
 /// Calls under way at the end get this long.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How often the socket's path is looked at.
+const WATCH: Duration = Duration::from_secs(2);
 
-/// Binds the socket, reports that through `ready`, and answers until `stop` resolves. The socket is for root alone.
+/// Binds the socket, reports that through `ready`, and answers until `stop` resolves. The socket is for root alone. When
+/// somebody removes or replaces it, it is made again.
 ///
-/// Fails when the socket cannot be made, or when another process answers on it.
+/// Fails when the socket cannot be made at first, or when another process answers on it then.
 pub async fn serve(
     socket: &Path,
     driver: Arc<Driver>,
     ready: impl FnOnce(),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let listener = bind(socket).await?;
+    let router = Router::new().fallback(post(answer)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(driver);
+    let mut stop = pin!(stop);
+    let mut listener = bind(socket).await?;
     tracing::info!(socket = %socket.display(), "network driver listens for Docker");
     ready();
-    let router = Router::new().fallback(post(answer)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(driver);
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        stop.await;
-        let _ = stopping.send(());
-    });
-    let expired = async {
-        // An error means that the server ended first.
-        let _ = stopped.await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let result = tokio::select! {
-        result = async { server.await } => result.map_err(Error::from),
-        () = expired => Ok(()),
-    };
-    if let Err(error) = tokio::fs::remove_file(socket).await {
-        tracing::debug!(%error, "the network driver's socket is gone already");
+    loop {
+        let (shut, shutting) = oneshot::channel::<()>();
+        let server = axum::serve(listener, router.clone()).with_graceful_shutdown(async {
+            // Sent or dropped: either way it is the end.
+            let _ = shutting.await;
+        });
+        let mut server = pin!(async { server.await });
+        let stopped = tokio::select! {
+            result = &mut server => return result.map_err(Error::from),
+            () = &mut stop => true,
+            () = vanished(socket) => false,
+        };
+        drop(shut);
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            tracing::warn!("Docker's calls under way were cut off");
+        }
+        if stopped {
+            if let Err(error) = tokio::fs::remove_file(socket).await {
+                tracing::debug!(%error, "the network driver's socket is gone already");
+            }
+            return Ok(());
+        }
+        tracing::warn!(socket = %socket.display(), "the network driver's socket was removed; made again");
+        listener = loop {
+            match bind(socket).await {
+                Ok(listener) => break listener,
+                Err(error) => tracing::error!(?error, "Docker cannot reach its network driver"),
+            }
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                () = tokio::time::sleep(WATCH) => {}
+            }
+        };
     }
-    result
+}
+
+/// Until the path no longer leads to what it leads to now.
+async fn vanished(socket: &Path) {
+    use std::os::unix::fs::MetadataExt;
+    let inode = async || tokio::fs::metadata(socket).await.ok().map(|found| found.ino());
+    let first = inode().await;
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let now = inode().await;
+        if now.is_none() || now != first {
+            return;
+        }
+    }
 }
 
 async fn answer(State(driver): State<Arc<Driver>>, uri: Uri, body: Bytes) -> Response {
-    match driver.call(uri.path(), &body).await {
+    let begin = Instant::now();
+    let answered = driver.call(uri.path(), &body).await;
+    tracing::debug!(call = uri.path(), elapsed = ?begin.elapsed(), "Docker's network request");
+    match answered {
         Some(value) => respond(StatusCode::OK, &value),
         None => respond(StatusCode::NOT_FOUND, &json!({"Err": format!("no such call: {}", uri.path())})),
     }

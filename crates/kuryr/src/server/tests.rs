@@ -201,7 +201,13 @@ async fn what_is_wrong_is_refused() {
     assert_eq!(plugin.request("POST", "/NetworkDriver.Other", "{}").await.0, 404);
     let second = serve(&plugin.socket, plugin.driver.clone(), || {}, std::future::pending()).await;
     assert!(second.unwrap_err().is_conflict());
+    // Somebody cleans up too much.
     let socket = plugin.socket.clone();
+    std::fs::remove_file(&socket).unwrap();
+    while UnixStream::connect(&socket).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(plugin.call("Plugin.Activate", json!({})).await["Implements"][0], "NetworkDriver");
     plugin.stop().await;
     assert!(!socket.exists());
     // A socket that a killed process left behind is taken over.
