@@ -282,5 +282,22 @@ async fn whatever_the_rules_are_they_load() {
             plan.ports.remove(n);
         }
         world.dataplane.apply_network(&plan).await.unwrap_or_else(|error| panic!("seed {seed}: {}", error.report()));
+        // A new process writes everything; what came about by changes must be the same, chain by chain.
+        let namespace = world.network_namespace(&plan);
+        let blocks = || -> std::collections::BTreeSet<String> {
+            let listing = text("ip", &["netns", "exec", &namespace, "nft", "--stateless", "list", "ruleset"]);
+            let inner: Vec<&str> = listing.lines().filter(|line| line.is_empty() || line.starts_with('\t')).collect();
+            inner.join("\n").replace("\n\t}\n\t", "\n\t}\n\n\t").split("\n\n").map(str::to_owned).collect()
+        };
+        if round % 4 == 3 {
+            let changed = blocks();
+            let restarted = sahab_dataplane::LinuxDataplane::new(world.settings.clone()).await.unwrap();
+            restarted.apply_network(&plan).await.unwrap();
+            let whole = blocks();
+            let more: Vec<_> = changed.difference(&whole).collect();
+            let less: Vec<_> = whole.difference(&changed).collect();
+            assert!(more.is_empty() && less.is_empty(), "seed {seed} round {round}: +{more:#?} -{less:#?}");
+            // The first process sees that somebody else wrote, and starts from scratch.
+        }
     }
 }
