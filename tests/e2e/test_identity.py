@@ -95,7 +95,7 @@ def test_unscoped_token_and_rescoping(admin):
     assert scoped["expires_at"] == unscoped.json["token"]["expires_at"]
 
 
-def test_application_credential(user):
+def test_application_credential(user, admin):
     path = f"/v3/users/{user.user_id}/application_credentials"
     made = user.identity.post(path, {"application_credential": {"name": "robot", "roles": [{"name": "member"}]}})
     credential = made["application_credential"]
@@ -105,16 +105,16 @@ def test_application_credential(user):
     assert answer.json["token"]["project"]["id"] == user.project_id
     assert "secret" not in user.identity.get(path)["application_credentials"][0]
     user.identity.delete(f"{path}/{credential['id']}")
-    assert validate(user, answer.headers["X-Subject-Token"]) == 404
+    assert validate(admin, answer.headers["X-Subject-Token"]) == 404
 
 
-def test_validate_check_revoke(user):
+def test_validate_check_revoke(user, admin):
     token = user.login().expect(201).headers["X-Subject-Token"]
     shown = user.identity.request("GET", "/v3/auth/tokens", headers={"X-Subject-Token": token}).expect(200)
     assert shown.json["token"]["user"]["id"] == user.user_id and shown.headers["X-Subject-Token"] == token
     user.identity.request("HEAD", "/v3/auth/tokens", headers={"X-Subject-Token": token}).expect(200)
     user.identity.request("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": token}).expect(204)
-    assert validate(user, token) == 404
+    assert validate(admin, token) == 404
     user.network.request("GET", "/v2.0/networks", token=token).expect(401)
 
 

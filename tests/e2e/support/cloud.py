@@ -14,8 +14,8 @@ from .accounts import Account, read_openrc
 
 READY_SECONDS = 30
 STOP_SECONDS = 15
-# Tables that keep what has happened, for as long as it can matter, and so may grow while nothing is left over.
-GROWING = {"identity_revocation", "sqlite_sequence", "sqlite_stat1"}
+# Tables that keep what has happened, so that nobody gets an old id or token again: they may grow while nothing is left over.
+GROWING = {"identity_revocation", "image", "sqlite_sequence", "sqlite_stat1"}
 
 
 def program():
