@@ -9,6 +9,8 @@ mod registry;
 pub use merge::merge_files;
 pub use registry::{Hook, Registry, RestrictedAction, TypeTarget};
 
+use std::fmt;
+
 use sahab_contract::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -20,7 +22,7 @@ const SECTIONS: [&str; 6] =
 const STRATEGIES: &str = "parameter_merge_strategies";
 
 /// A parsed environment.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Environment {
     pub parameters: Map<String, Value>,
     pub parameter_defaults: Map<String, Value>,
@@ -29,7 +31,18 @@ pub struct Environment {
     pub encrypted_param_names: Vec<String>,
 }
 
-fn invalid(message: impl std::fmt::Display) -> Error {
+/// Names only: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("parameters", &self.parameters.keys().collect::<Vec<_>>())
+            .field("parameter_defaults", &self.parameter_defaults.keys().collect::<Vec<_>>())
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+fn invalid(message: impl fmt::Display) -> Error {
     error::bad_request(format!("Environment not in valid format: {message}"))
 }
 

@@ -4,12 +4,14 @@
 //! asks about; see [`Parameters::custom_checks`].
 
 pub mod constraint;
+mod pattern;
 mod schema;
 mod values;
 mod view;
 
 pub(crate) use constraint::ValueKind;
 pub use constraint::{Constraint, ConstraintKind, CustomCheck};
+pub(crate) use pattern::PatternBudget;
 pub(crate) use schema::split_list;
 pub use schema::{ParameterKind, ParameterSchema};
 pub use values::{Parameters, PseudoParameters};

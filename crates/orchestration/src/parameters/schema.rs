@@ -5,7 +5,8 @@ use serde_json::{Map, Number, Value};
 
 use super::{
     Constraint, ConstraintKind,
-    constraint::{ValueKind, boolean, compile},
+    constraint::{ValueKind, boolean},
+    pattern::PatternBudget,
 };
 use crate::template::{Dialect, Version, error, python};
 
@@ -129,6 +130,16 @@ impl ParameterSchema {
     /// # Errors
     /// `InvalidSchemaError` with upstream's text.
     pub fn parse(version: Version, name: &str, declaration: &Value) -> Result<ParameterSchema> {
+        Self::parse_within(version, name, declaration, &mut PatternBudget::default())
+    }
+
+    /// As [`Self::parse`], for one of the many parameters of a template.
+    pub(crate) fn parse_within(
+        version: Version,
+        name: &str,
+        declaration: &Value,
+        patterns: &mut PatternBudget,
+    ) -> Result<ParameterSchema> {
         let (words, allowed): (_, &[&str]) = match version.dialect() {
             Dialect::Hot if version >= Version::Queens => (
                 &HOT,
@@ -178,8 +189,8 @@ impl ParameterSchema {
             }
         };
         let constraints = match version.dialect() {
-            Dialect::Hot => hot_constraints(version, name, given("constraints"))?,
-            Dialect::Cfn => cfn_constraints(map)?,
+            Dialect::Hot => hot_constraints(version, name, given("constraints"), patterns)?,
+            Dialect::Cfn => cfn_constraints(map, patterns)?,
         };
         let schema = ParameterSchema {
             name: name.to_owned(),
@@ -281,11 +292,11 @@ fn allowed_values(value: &Value) -> Result<ConstraintKind> {
     }
 }
 
-fn allowed_pattern(value: &Value) -> Result<ConstraintKind> {
+fn allowed_pattern(value: &Value, patterns: &mut PatternBudget) -> Result<ConstraintKind> {
     let Value::String(pattern) = value else {
         return Err(error::schema("AllowedPattern must be a string"));
     };
-    compile(pattern).map_err(error::schema)?;
+    patterns.check(pattern).map_err(error::schema)?;
     Ok(ConstraintKind::AllowedPattern(pattern.clone()))
 }
 
@@ -312,7 +323,12 @@ fn modulo(step: Option<Number>, offset: Option<Number>) -> Result<ConstraintKind
     Ok(ConstraintKind::Modulo { step, offset })
 }
 
-fn hot_constraints(version: Version, name: &str, section: Option<&Value>) -> Result<Vec<Constraint>> {
+fn hot_constraints(
+    version: Version,
+    name: &str,
+    section: Option<&Value>,
+    patterns: &mut PatternBudget,
+) -> Result<Vec<Constraint>> {
     let items = match section {
         None => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
@@ -320,10 +336,10 @@ fn hot_constraints(version: Version, name: &str, section: Option<&Value>) -> Res
             return Err(error::schema(format!("Invalid parameter constraints for parameter {name}, expected a list")));
         }
     };
-    items.iter().map(|item| hot_constraint(version, item)).collect()
+    items.iter().map(|item| hot_constraint(version, item, patterns)).collect()
 }
 
-fn hot_constraint(version: Version, item: &Value) -> Result<Constraint> {
+fn hot_constraint(version: Version, item: &Value, patterns: &mut PatternBudget) -> Result<Constraint> {
     const KINDS: [&str; 6] = ["modulo", "range", "length", "allowed_values", "allowed_pattern", "custom_constraint"];
     let mut allowed: Vec<&str> = KINDS.to_vec();
     allowed.push("description");
@@ -345,7 +361,7 @@ fn hot_constraint(version: Version, item: &Value) -> Result<Constraint> {
         "range" => two(["min", "max"]).and_then(|(min, max)| range(min, max))?,
         "length" => two(["min", "max"]).and_then(|(min, max)| length(min, max))?,
         "allowed_values" => allowed_values(value)?,
-        "allowed_pattern" => allowed_pattern(value)?,
+        "allowed_pattern" => allowed_pattern(value, patterns)?,
         _ => ConstraintKind::Custom(custom_name(value)?),
     };
     Ok(Constraint { kind, description: map.get("description").filter(|value| !value.is_null()).map(python::text) })
@@ -355,7 +371,7 @@ fn custom_name(value: &Value) -> Result<String, Error> {
     value.as_str().map(str::to_owned).ok_or_else(|| error::schema("custom_constraint must be a string"))
 }
 
-fn cfn_constraints(map: &Map<String, Value>) -> Result<Vec<Constraint>> {
+fn cfn_constraints(map: &Map<String, Value>, patterns: &mut PatternBudget) -> Result<Vec<Constraint>> {
     let description = map.get("ConstraintDescription").filter(|value| !value.is_null()).map(python::text);
     let mut kinds = Vec::new();
     if map.contains_key("MinValue") || map.contains_key("MaxValue") {
@@ -368,7 +384,7 @@ fn cfn_constraints(map: &Map<String, Value>) -> Result<Vec<Constraint>> {
         kinds.push(allowed_values(values)?);
     }
     if let Some(pattern) = map.get("AllowedPattern") {
-        kinds.push(allowed_pattern(pattern)?);
+        kinds.push(allowed_pattern(pattern, patterns)?);
     }
     Ok(kinds.into_iter().map(|kind| Constraint { kind, description: description.clone() }).collect())
 }

@@ -10,7 +10,7 @@ use super::{
     Dialect, Expression, Map, OutputDefinition, ParameterGroup, ResourceDefinition, Template, Version, conditions,
     error, python,
 };
-use crate::parameters::ParameterSchema;
+use crate::parameters::{ParameterSchema, PatternBudget};
 
 /// The keywords of a dialect. Those that came later carry the version they came with.
 struct Keywords {
@@ -94,10 +94,13 @@ pub(super) fn read(source: Map) -> Result<Template> {
         }
         Some(other) => Some(python::text(other)),
     };
+    let mut patterns = PatternBudget::default();
     let parameters = section(&source, words.parameters)?
         .into_iter()
         .flatten()
-        .map(|(name, declaration)| Ok((name.clone(), ParameterSchema::parse(version, name, declaration)?)))
+        .map(|(name, declaration)| {
+            Ok((name.clone(), ParameterSchema::parse_within(version, name, declaration, &mut patterns)?))
+        })
         .collect::<Result<IndexMap<_, _>>>()?;
     let parameter_groups = read_groups(source.get(words.parameter_groups), &parameters)?;
     let conditions = if has_conditions(version) { read_conditions(version, words, &source)? } else { IndexMap::new() };
