@@ -117,6 +117,22 @@ impl Dockerd {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
+    /// What a daemon that could not be started again has left of its containers.
+    fn end_shims(&self) {
+        let address = format!("{}/exec/containerd", self.dir.display());
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if !String::from_utf8_lossy(&command).contains(&address) {
+                continue;
+            }
+            let shim = entry.file_name().to_string_lossy().into_owned();
+            let children = fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap_or_default();
+            for id in children.split_whitespace().chain([shim.as_str()]) {
+                let _ = Command::new("kill").args(["-KILL", id]).status();
+            }
+        }
+    }
+
     pub fn import_busybox(&self) {
         let root = self.dir.join("root");
         fs::create_dir_all(root.join("bin")).unwrap();
@@ -145,6 +161,7 @@ impl Drop for Dockerd {
             }
         }
         self.end("TERM");
+        self.end_shims();
         if std::env::var_os("SAHAB_KEEP").is_none() {
             let _ = fs::remove_dir_all(&self.dir);
         }
