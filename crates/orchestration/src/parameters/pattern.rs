@@ -7,7 +7,7 @@ const MAX_PATTERN_BYTES: usize = 4096;
 /// Steps a match may take before the value counts as not matching.
 const MAX_BACKTRACKS: usize = 100_000;
 
-/// Compiled size up to which a pattern counts as small. Unicode classes with a count (`\\w{1,64}`) are beyond it.
+/// Compiled size up to which a pattern counts as small. Unicode classes with a count (`\w{1,64}`) are beyond it.
 const SMALL_BYTES: usize = 256 * 1024;
 /// The largest compiled size.
 const MAX_COMPILED_BYTES: usize = 4 * 1024 * 1024;
@@ -53,7 +53,11 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 fn build(pattern: &str, size: usize) -> Result<Regex, String> {
-    RegexBuilder::new(&format!("\\A(?:{pattern})")).backtrack_limit(MAX_BACKTRACKS).delegate_size_limit(size).build()
+    RegexBuilder::new(&format!("\\A(?:{pattern})"))
+        .backtrack_limit(MAX_BACKTRACKS)
+        .delegate_size_limit(size)
+        .build()
+        .map_err(|cause| cause.to_string())
 }
 
 /// A look-around takes no text, so repeating it says nothing new: with `*` or `?` it may be left out, with `+` it stands
@@ -82,10 +86,10 @@ fn unrepeat_lookarounds(pattern: &str) -> String {
                 groups.push(is_lookaround.then_some(start));
             }
             ')' if !in_class => {
-                if let Some(Some(start)) = groups.pop() {
-                    if let Some('*' | '?') = characters.next_if(|next| matches!(next, '*' | '?' | '+')) {
-                        out.truncate(start);
-                    }
+                if let Some(Some(start)) = groups.pop()
+                    && let Some('*' | '?') = characters.next_if(|next| matches!(next, '*' | '?' | '+'))
+                {
+                    out.truncate(start);
                 }
             }
             _ => {}
