@@ -10,7 +10,7 @@ use sahab_contract::{
 use sahab_task::{Handler, Step, Task};
 use serde::{Deserialize, Serialize};
 
-use super::{CREATE, REBUILD, verdict};
+use super::{CREATE, REBUILD, patiently, verdict};
 use crate::{
     ContainerService,
     container::observed::Seen,
@@ -25,6 +25,7 @@ pub struct Provision {
 
 /// What the steps learnt.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct State {
     nets: Vec<Net>,
     /// Complete reference that the engine knows.
@@ -75,7 +76,12 @@ impl Provision {
         let progress = move |line: String| {
             service.progress().insert(uuid.clone(), line);
         };
-        let found = driver.image_pull(&reference, policy, login.as_ref(), &progress).await.map_err(verdict)?;
+        let found = driver.image_pull(&reference, policy, login.as_ref(), &progress).await;
+        let found = found.map_err(|error| match verdict(error) {
+            // The engine's own words often do not say which image they are about.
+            error if !error.message().contains(image) => error.context(format!("Image {reference}")),
+            error => error,
+        })?;
         // A digest has no tag to complete it.
         Ok(if reference.contains('@') { reference } else { format!("{}:{}", found.repo, found.tag) })
     }
@@ -148,12 +154,12 @@ impl Handler for Provision {
 
     async fn run(&self, step: &str, task: &mut Task) -> Result<Step> {
         let Some(mut row) = self.service.row_of(task).await? else { return Ok(Step::Finish) };
-        match step {
-            "prepare" => self.prepare(&row, task).await?,
-            "remove" => self.remove(&row).await?,
-            _ => self.make(&mut row, task).await?,
-        }
-        Ok(Step::Next)
+        let outcome = match step {
+            "prepare" => self.prepare(&row, task).await,
+            "remove" => self.remove(&row).await,
+            _ => self.make(&mut row, task).await,
+        };
+        patiently(task, outcome.map(|()| Step::Next))
     }
 
     async fn undo(&self, step: &str, task: &mut Task) -> Result<()> {
