@@ -50,6 +50,8 @@ container_status() { openstack appcontainer show -f value -c status "$1"; }
 wait_running() {
   local limit=$((SECONDS + 120)) status=
   until status=$(container_status "$1") && [ "$status" = Running ]; do
+    # A container that has ended already will not run any more: its log says why.
+    [ "$status" != Stopped ] || die "$1 stopped: $(openstack appcontainer logs "$1")"
     [ "$status" != Error ] || die "$1: $(openstack appcontainer show -f value -c status_reason "$1")"
     [ $SECONDS -lt $limit ] || die "$1 is not running after two minutes: $status"
     sleep 0.5
@@ -90,16 +92,16 @@ done
 DB_RULE=$(ask openstack security group rule create --protocol tcp --dst-port 3306 "$GROUP" -f value -c id)
 
 title "The database"
-run openstack appcontainer run --name "$DB" --net network=$NETWORK --security-group "$GROUP" \
-  --environment MYSQL_ROOT_PASSWORD=rootpass --environment MYSQL_DATABASE=wordpress "$IMAGE_DB" -f value -c uuid
+run openstack appcontainer run -f value -c uuid --name "$DB" --net network=$NETWORK --security-group "$GROUP" \
+  --environment MYSQL_ROOT_PASSWORD=rootpass --environment MYSQL_DATABASE=wordpress "$IMAGE_DB"
 wait_running "$DB"
 DB_ADDRESS=$(ask openstack appcontainer show -f value -c addresses "$DB" | cut -d, -f1)
 say "  its address in $NETWORK: $DB_ADDRESS"
 
 title "WordPress"
-run openstack appcontainer run --name "$SITE" --net network=$NETWORK --security-group "$GROUP" \
+run openstack appcontainer run -f value -c uuid --name "$SITE" --net network=$NETWORK --security-group "$GROUP" \
   --environment WORDPRESS_DB_HOST="$DB_ADDRESS" --environment WORDPRESS_DB_USER=root \
-  --environment WORDPRESS_DB_PASSWORD=rootpass "$IMAGE_WORDPRESS" -f value -c uuid
+  --environment WORDPRESS_DB_PASSWORD=rootpass "$IMAGE_WORDPRESS"
 wait_running "$SITE"
 SITE_ADDRESS=$(ask openstack appcontainer show -f value -c addresses "$SITE" | cut -d, -f1)
 

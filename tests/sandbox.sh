@@ -39,6 +39,9 @@ private_mounts() {
   mount -t sysfs sysfs /sys
   mount --move /run/cgroup-mounts /sys/fs/cgroup
   rmdir /run/cgroup-mounts
+  # Names do not resolve in here, and say so at once: the outside world has no server for them.
+  printf 'nameserver 198.51.100.1\n' >/run/resolv.conf
+  mount --bind /run/resolv.conf /etc/resolv.conf
   local directory
   for directory in /etc/docker /etc/sahab /var/lib/sahab; do
     if [ -d "$directory" ]; then mount -t tmpfs -o mode=755 tmpfs "$directory"; fi

@@ -315,7 +315,10 @@ def test_a_disabled_host_takes_nothing_and_says_so(admin, demo_containers):
 
 
 def test_more_than_any_host_has_is_refused(demo_containers):
-    shown = demo_containers.wait(demo_containers.create(memory=str(8 * 1024 * 1024))["uuid"], "Error")
+    """Eight GiB each, until the machine's memory is promised: the next one says why no host fits."""
+    for _ in range(host.memory_gib() // 8 + 2):
+        shown = demo_containers.wait(demo_containers.create(memory="8192", run=False)["uuid"], "Created", "Error")
+    assert shown["status"] == "Error"
     assert "ram" in shown["status_reason"].lower() or "memory" in shown["status_reason"].lower()
 
 
@@ -334,9 +337,20 @@ def test_actions_are_recorded(demo_containers, running):
     assert request.startswith("req-")
 
 
-def test_images(demo, admin):
-    found = admin.container.get("/v1/images/")["images"]
-    assert any("cirros" in str(image) for image in found)
+def test_images_are_pulled_listed_and_deleted(demo, admin):
+    demo.container.request("GET", "/v1/images/").expect(403)
+    name = admin.container.get("/v1/services")["services"][0]["host"]
+    with Registry("busybox", "test/listed:1") as registry:
+        made = admin.container.post("/v1/images/", {"repo": registry.image, "host": name}, expect=(202,))
+        try:
+            path = f"/v1/images/{made['uuid']}"
+            shown = wait.until(lambda: (image := admin.container.get(path))["size"] and image, 30, what="the pulled image")
+            assert shown["tag"] == "1" and shown["host"] == name
+            assert made["uuid"] in [row["uuid"] for row in admin.container.get("/v1/images/")["images"]]
+            admin.container.delete(path)
+            admin.container.request("GET", path).expect(404)
+        finally:
+            host.docker("rmi", "-f", registry.image, check=False)
 
 
 def test_the_command_runs_a_container(demo):
@@ -348,7 +362,7 @@ def test_the_command_runs_a_container(demo):
         demo.openstack("appcontainer", "stop", name)
         wait.until(lambda: demo.openstack("appcontainer", "show", "-f", "value", "-c", "status", name) == "Stopped", 60)
     finally:
-        demo.command("appcontainer", "delete", "--force", name)
+        demo.command("appcontainer", "delete", "--stop", name)
     wait.until(lambda: demo.command("appcontainer", "show", name).returncode != 0, 60)
 
 
@@ -363,9 +377,11 @@ def test_an_image_from_a_registry(demo_containers):
     """Pulled once by the policy `ifnotpresent`; a tag that the registry lacks is said on the container."""
     with Registry("busybox", "test/pulled:1") as registry:
         try:
-            for _ in range(2):
-                demo_containers.run(registry.image, command=["sleep", "1000"], image_pull_policy="ifnotpresent")
-            assert len([path for path in registry.asked if "/blobs/" in path]) == 2, "one configuration and one layer, once"
+            demo_containers.run(registry.image, command=["sleep", "1000"], image_pull_policy="ifnotpresent")
+            asked = list(registry.asked)
+            assert any("/blobs/" in path for path in asked)
+            demo_containers.run(registry.image, command=["sleep", "1000"], image_pull_policy="ifnotpresent")
+            assert registry.asked == asked, "an image that is there is not asked for again"
             made = demo_containers.create(registry.image + "x", command=["true"])
             assert "not found" in demo_containers.wait(made["uuid"], "Error")["status_reason"].lower() \
                 or "unknown" in demo_containers.show(made["uuid"])["status_reason"].lower()

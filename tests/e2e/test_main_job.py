@@ -6,6 +6,7 @@ import subprocess
 
 from support import host, wait, wordpress
 from support.accounts import CLIENTS
+from support.containers import remove
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = PROJECT / "examples" / "wordpress.yaml"
@@ -35,7 +36,7 @@ def test_wordpress_from_its_template(demo):
         assert wait.until(lambda: wordpress.read_post(url, post), 60) == ("First", "kept in the database")
         wordpress.front_page(url, "Sahab end to end")
     finally:
-        demo.openstack("stack", "delete", "--yes", "--wait", "wordpress")
+        demo.command("stack", "delete", "--yes", "--wait", "wordpress")
     assert demo.container.get("/v1/containers")["containers"] == []
     assert not any(group["name"] == "sg_wordpress"
                    for group in demo.network.get("/v2.0/security-groups")["security_groups"])
@@ -63,10 +64,14 @@ def test_the_template_lands_on_the_external_network(demo, stacks_of):
     assert ipaddress.ip_address(outputs["by_name"]) in ipaddress.ip_network(subnet["cidr"])
 
 
-def test_by_hand(cloud):
+def test_by_hand(cloud, demo):
     """examples/by-hand.sh as it is: page through a floating IP, port 3306 closed once its rule is gone."""
     done = subprocess.run([PROJECT / "examples" / "by-hand.sh"], capture_output=True, text=True, timeout=600,
                           stdin=subprocess.DEVNULL,
                           env={**os.environ, "PATH": f"{CLIENTS}:{os.environ['PATH']}", "SAHAB_STATE_DIR": str(cloud.state)})
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "is refused" in done.stderr
+    try:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert "is refused" in done.stderr
+    finally:
+        for row in demo.container.get("/v1/containers")["containers"]:
+            remove(demo, row["uuid"])

@@ -53,6 +53,11 @@ def difference(before, now):
     return found
 
 
+def memory_gib():
+    with open("/proc/meminfo") as info:
+        return int(info.readline().split()[1]) // 1024 // 1024
+
+
 def reachable(address, port=None, timeout=2):
     """From this machine: a TCP connection, or a ping when no port is given."""
     if port is None:

@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import tarfile
 import threading
+import uuid
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -31,7 +32,10 @@ class Registry:
         self.blobs, self.asked = {}, []
         with tarfile.open(archive_of(example)) as archive:
             listed = json.load(archive.extractfile("manifest.json"))[0]
-            config = archive.extractfile(listed["Config"]).read()
+            # Another label makes another image: the engine does not fetch what it has under another name.
+            described = json.load(archive.extractfile(listed["Config"]))
+            described["config"]["Labels"]["test"] = uuid.uuid4().hex
+            config = json.dumps(described).encode()
             layers = [gzip.compress(archive.extractfile(layer).read(), 1, mtime=0) for layer in listed["Layers"]]
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": self.blob(CONFIG, config),
                     "layers": [self.blob(LAYER, layer) for layer in layers]}
