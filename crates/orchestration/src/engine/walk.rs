@@ -73,11 +73,12 @@ where
                 (None, None) => return Outcome::Done,
             }
         }
+        // Everything is polled together: a running node may hold the journal while it writes.
         let finished = tokio::select! {
             biased;
             finished = running.next() => finished,
-            () = journal.is_due() => {
-                if let Err(error) = journal.flush().await {
+            written = write_when_due(journal) => {
+                if let Err(error) = written {
                     return Outcome::Failed { failure: Failure::fault(error), is_cut_off: true };
                 }
                 None
@@ -104,4 +105,9 @@ where
             None => {}
         }
     }
+}
+
+async fn write_when_due(journal: &Journal) -> sahab_contract::Result<()> {
+    journal.is_due().await;
+    journal.flush().await
 }

@@ -104,7 +104,10 @@ fn collection(table: &mut Table<Shared>, paths: (&'static str, &'static str), pl
     table.get(all, move |fakes: Shared, request: Request| async move {
         let state = fakes.lock();
         let items = state.objects.iter().filter(|((name, _), object)| {
-            name == plural && request.query.iter().all(|(key, value)| object[key] == *value || key == "fields")
+            let wanted = |key: &str, object: &Value| {
+                key == "fields" || request.query.all(key).any(|value| object[key] == *value)
+            };
+            name == plural && request.query.iter().all(|(key, _)| wanted(key, object))
         });
         Ok(Response::ok(json!({plural: items.map(|(_, object)| object.clone()).collect::<Vec<_>>()})))
     });

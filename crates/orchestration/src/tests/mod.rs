@@ -1,6 +1,8 @@
 //! The service as its clients see it.
 
 mod api;
+mod application;
 mod fakes;
 mod lifecycle;
+mod nested;
 mod support;

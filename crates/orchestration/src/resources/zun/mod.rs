@@ -1,3 +1,9 @@
-//! (types follow)
+//! `OS::Zun::*`
+
+mod container;
+
 use super::Types;
-pub fn register(_: &mut Types) {}
+
+pub fn register(types: &mut Types) {
+    types.add(container::Container::new());
+}
