@@ -201,7 +201,9 @@ impl Queue {
             if !going_back && !row.cancelled && *interrupt.borrow() {
                 // The nudge may have been meant for the task before this one: only the row decides.
                 row.cancelled = db::is_cancelled(self.inner.database.read(), row.id).await?;
-                if !row.cancelled && let Some(running) = self.busy().get(&row.task_key) {
+                if !row.cancelled
+                    && let Some(running) = self.busy().get(&row.task_key)
+                {
                     running.switch.send_replace(false);
                 }
             }
@@ -289,7 +291,8 @@ impl Queue {
 
     async fn retry_later(&self, mut row: db::Model, step: &str, error: &Error) -> Result<()> {
         row.attempts += 1;
-        let pause = Duration::from_millis(200) * 2u32.pow(row.attempts.clamp(1, 8) as u32);
+        // At most 6.4 s: what waits for an engine or a neighbour must go on soon after that is back.
+        let pause = Duration::from_millis(200) * 2u32.pow(row.attempts.clamp(1, 5) as u32);
         tracing::warn!(
             kind = row.kind,
             key = row.task_key,
