@@ -137,8 +137,8 @@ pub struct Inner {
     missed: Mutex<HashMap<String, Option<Seen>>>,
     /// What a pull last said, by container.
     progress: Mutex<HashMap<String, String>>,
-    /// Request ids of synchronous changes that ended, with the failure's text.
-    settled: broadcast::Sender<(String, Option<sahab_contract::Error>)>,
+    /// Actions that somebody waits for and that ended, with the failure.
+    settled: broadcast::Sender<(i64, Option<sahab_contract::Error>)>,
     /// Wakes the background loop of a host that was added later.
     hosts_changed: watch::Sender<u64>,
 }

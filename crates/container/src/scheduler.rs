@@ -93,6 +93,10 @@ const FILTERS: &[(&str, Filter)] = &[
         (demand.memory > free).then(|| format!("needs {} MiB, {} MiB free", demand.memory, free.max(0)))
     }),
     ("CPUFilter", |demand, candidate, ratios| {
+        // The limit is a real one: no engine takes a limit above what the host has, whatever the ratio promises.
+        if demand.cpu > f64::from(candidate.info.cpus) {
+            return Some(format!("needs {} CPUs, the host has {}", demand.cpu, candidate.info.cpus));
+        }
         let free = ratios.free_cpu(candidate);
         (demand.cpu > free + 1e-6).then(|| format!("needs {} CPUs, {:.1} free", demand.cpu, free.max(0.0)))
     }),
@@ -200,7 +204,7 @@ mod tests {
         };
         refused(Demand { zone: Some("east".into()), ..demand() }, "AvailabilityZoneFilter: needs zone east");
         refused(Demand { runtime: Some("kata".into()), ..demand() }, "RuntimeFilter: needs runtime kata, has runc");
-        refused(Demand { cpu: 2.5, ..demand() }, "CPUFilter: needs 2.5 CPUs, 2.0 free");
+        refused(Demand { cpu: 2.5, ..demand() }, "CPUFilter: needs 2.5 CPUs, the host has 2");
         refused(Demand { disk: 1, ..demand() }, "DiskFilter: the host's storage driver");
         refused(Demand { hints: [("label:gpu".to_owned(), "no".to_owned())].into(), ..demand() }, "LabelFilter");
         refused(Demand { host: Some("z".into()), ..demand() }, "HostFilter: z was requested");
@@ -210,6 +214,10 @@ mod tests {
 
     #[test]
     fn ratios_and_the_reserve_count() {
+        let mut busy = host("a", 4096, 0);
+        busy.used.cpu = 1.5;
+        let text = choose(&demand(), &[busy], &ratios()).unwrap_err();
+        assert!(text.contains("CPUFilter: needs 1 CPUs, 0.5 free"), "{text}");
         let tight = Ratios { reserved_memory: 512, ..ratios() };
         assert!(choose(&demand(), &[host("a", 1000, 0)], &tight).is_err());
         let generous = Ratios { memory: 2.0, ..tight };

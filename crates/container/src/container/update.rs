@@ -80,7 +80,7 @@ impl ContainerService {
         let outcome = tokio::time::timeout(PATIENCE, async {
             loop {
                 match settled.recv().await {
-                    Ok((request, outcome)) if request == context.request_id => return outcome,
+                    Ok((action, outcome)) if Some(action) == row.task_action => return outcome,
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return None,
                 }

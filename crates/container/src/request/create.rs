@@ -290,7 +290,10 @@ fn healthcheck(value: &Value) -> Result<Option<Health>> {
         Some(value) => fields::count(key, value).map(Some),
     };
     Ok(Some(Health(Healthcheck {
-        command: fields::text("cmd", command, 1, 4096)?,
+        command: match command.as_str() {
+            Some(text) if !text.is_empty() && text.len() <= 4096 && !text.contains('\0') => text.to_owned(),
+            _ => return Err(texts::schema("cmd", command, "It is not a command of 1 to 4096 characters")),
+        },
         interval_seconds: number("interval")?.map(u64::from),
         timeout_seconds: number("timeout")?.map(u64::from),
         retries: number("retries")?,

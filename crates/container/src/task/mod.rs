@@ -11,10 +11,12 @@ mod net;
 mod power;
 mod update;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use sahab_contract::{Error, Kind, RequestContext, Result, container::ContainerDriver};
-use sahab_task::{Handlers, Task};
+use chrono::{DateTime, TimeDelta};
+use sahab_contract::{Error, Kind, RequestContext, Result, container::ContainerDriver, context::now};
+use sahab_task::{Handlers, Step, Task};
+use serde_json::json;
 
 use crate::{
     ContainerService,
@@ -48,6 +50,37 @@ pub fn handlers(service: &ContainerService) -> Handlers {
         Arc::new(group::Group(service.clone())),
         Arc::new(image::Pull(service.clone())),
     ]
+}
+
+/// How long an operation waits for an engine that does not answer: a restart of Docker must not fail what is under way.
+const ENGINE_PATIENCE: TimeDelta = TimeDelta::seconds(60);
+const ENGINE_PAUSE: Duration = Duration::from_millis(300);
+
+/// Turns "does not answer" into waiting, up to [`ENGINE_PATIENCE`]. Since when is kept with the task.
+fn patiently(task: &mut Task, outcome: Result<Step>) -> Result<Step> {
+    const KEY: &str = "waiting_since";
+    match outcome {
+        Err(error) if error.kind() == Kind::Unavailable => {
+            let since = task.state[KEY].as_i64().and_then(DateTime::from_timestamp_millis);
+            let waited = since.map_or(TimeDelta::zero(), |since| now() - since);
+            if waited >= ENGINE_PATIENCE {
+                return Err(Error::conflict(error.code().to_owned(), error.message().to_owned()));
+            }
+            if since.is_none() {
+                if !task.state.is_object() {
+                    task.state = json!({});
+                }
+                task.state[KEY] = json!(now().timestamp_millis());
+            }
+            Ok(Step::Again(ENGINE_PAUSE))
+        }
+        outcome => {
+            if let Some(state) = task.state.as_object_mut() {
+                state.remove(KEY);
+            }
+            outcome
+        }
+    }
 }
 
 fn action_of(task: &Task) -> i64 {

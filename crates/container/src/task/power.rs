@@ -5,7 +5,7 @@ use sahab_contract::{Error, Result};
 use sahab_task::{Handler, Step, Task};
 use serde_json::json;
 
-use super::{POWER, verdict};
+use super::{POWER, patiently, verdict};
 use crate::{
     ContainerService,
     container::observed::Seen,
@@ -18,16 +18,8 @@ fn what(task: &Task) -> Result<Action> {
     Ok(serde_json::from_value(task.input["do"].clone())?)
 }
 
-#[async_trait]
-impl Handler for Power {
-    fn kind(&self) -> &'static str {
-        POWER
-    }
-    fn steps(&self) -> &'static [&'static str] {
-        &["act"]
-    }
-
-    async fn run(&self, _step: &str, task: &mut Task) -> Result<Step> {
+impl Power {
+    async fn act(&self, task: &mut Task) -> Result<Step> {
         let Some(row) = self.0.row_of(task).await? else { return Ok(Step::Finish) };
         let driver = self.0.driver_for(row.host.as_deref()).await?;
         let with = &task.input["with"];
@@ -44,6 +36,21 @@ impl Handler for Power {
         let seen = Seen::from(outcome.map_err(verdict)?);
         task.state = json!({ "seen": seen });
         Ok(Step::Next)
+    }
+}
+
+#[async_trait]
+impl Handler for Power {
+    fn kind(&self) -> &'static str {
+        POWER
+    }
+    fn steps(&self) -> &'static [&'static str] {
+        &["act"]
+    }
+
+    async fn run(&self, _step: &str, task: &mut Task) -> Result<Step> {
+        let outcome = self.act(task).await;
+        patiently(task, outcome)
     }
 
     async fn undo(&self, _step: &str, _task: &mut Task) -> Result<()> {

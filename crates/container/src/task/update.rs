@@ -50,7 +50,7 @@ impl Handler for Update {
             })
             .await?;
         // No listener is no error.
-        let _ = self.0.settled.send((task.request_id.clone(), outcome.err().cloned()));
+        let _ = self.0.settled.send((super::action_of(task), outcome.err().cloned()));
         Ok(())
     }
 }

@@ -217,10 +217,15 @@ async fn an_engine_that_is_down_takes_no_new_containers() {
     );
     bench.get(&format!("/v1/containers/{uuid}/logs")).await.refused(503, "compute-host-not-up");
     assert_eq!(bench.get(&format!("/v1/containers/{uuid}")).await.expect(200)["status"], "Running");
+    // What was accepted before waits for it.
+    bench.post(&format!("/v1/containers/{uuid}/stop"), Value::Null).await.expect(202);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(bench.show(&uuid).await["task_state"], "container_stopping");
     // It comes back; what happened meanwhile is seen at once.
     bench.host.set_down(false);
     let later = bench.post("/v1/containers", json!({"image": "nginx"})).await.expect(202);
     bench.until(later["uuid"].as_str().unwrap(), "status", "Created").await;
+    bench.until(&uuid, "status", "Stopped").await;
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn nonsense_gets_a_4xx() {
         }
         let mut path = pattern.to_owned();
         for hole in ["{id}", "{project}", "{class}", "{request}", "{*name}"] {
-            path = path.replace(hole, *dice.pick::<&str>(&idents));
+            path = path.replace(hole, dice.pick::<&str>(&idents));
         }
         let mut body = serde_json::Map::new();
         for _ in 0..dice.roll(4) {

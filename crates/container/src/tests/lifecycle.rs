@@ -208,7 +208,7 @@ async fn a_rebuild_keeps_addresses_and_survives_a_bad_image() {
     bench.host.fail_next("image_pull", Error::not_found("DockerError", "no such image"));
     bench.post(&format!("/v1/containers/{uuid}/rebuild?image=none"), Value::Null).await.expect(202);
     let shown = bench.until(&uuid, "status", "Running").await;
-    assert_eq!((&shown["status_reason"], &shown["image"]), (&json!("no such image"), &json!("nginx:2")));
+    assert_eq!((&shown["status_reason"], &shown["image"]), (&json!("Image none: no such image"), &json!("nginx:2")));
 }
 
 #[tokio::test]
