@@ -43,7 +43,7 @@ struct Inner {
     settings: Settings,
     /// dockerd's namespace, as the kernel wants it for the other end of a pair.
     host_namespace: Arc<OwnedFd>,
-    host: Arc<Worker>,
+    host: AsyncMutex<Arc<Worker>>,
     /// By namespace name.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     writes: Arc<AtomicU64>,
@@ -65,7 +65,7 @@ impl LinuxDataplane {
         if settings.prefix.is_empty() || settings.prefix.len() > 32 || !settings.prefix.chars().all(safe) {
             return Err(invalid(format!("'{}' cannot be the prefix of a namespace", settings.prefix)));
         }
-        let path = settings.host_namespace.clone().unwrap_or_else(|| PathBuf::from("/proc/self/ns/net"));
+        let path = host_path(&settings);
         let file = File::open(&path).map_err(|error| {
             Error::unavailable("NamespaceUnavailable", format!("cannot open {}: {error}", path.display()))
         })?;
@@ -76,7 +76,7 @@ impl LinuxDataplane {
         let inner = Inner {
             settings,
             host_namespace: Arc::new(OwnedFd::from(file)),
-            host: Arc::new(host),
+            host: AsyncMutex::new(Arc::new(host)),
             slots: Mutex::new(HashMap::new()),
             writes,
         };
@@ -86,6 +86,17 @@ impl LinuxDataplane {
     /// How often this dataplane has written to the kernel: netlink changes, parameters, nftables transactions.
     pub fn writes(&self) -> u64 {
         self.inner.writes.load(Ordering::Relaxed)
+    }
+
+    /// The worker in dockerd's namespace; a new one should the old have died of a fault.
+    async fn host(&self) -> Result<Arc<Worker>> {
+        let mut host = self.inner.host.lock().await;
+        if !host.is_alive() {
+            tracing::error!("the thread in the host's network namespace has died; starting another");
+            let place = Place::Path(host_path(&self.inner.settings));
+            *host = Arc::new(Worker::start("host".into(), place, Arc::clone(&self.inner.writes)).await?);
+        }
+        Ok(Arc::clone(&host))
     }
 
     fn slot(&self, name: &str) -> Arc<Slot> {
@@ -173,7 +184,7 @@ impl LinuxDataplane {
 
     async fn remove_from_host(&self, id: Uuid) -> Result<()> {
         let settings = self.inner.settings.clone();
-        self.inner.host.call(async move |host| host::remove(host, id, &settings).await).await
+        self.host().await?.call(async move |host| host::remove(host, id, &settings).await).await
     }
 
     async fn prepare_network(&self, network: Network, worker: &Worker) -> Result<bool> {
@@ -186,12 +197,16 @@ impl LinuxDataplane {
         match first {
             Err(error) if bridge::is_conflict(&error) => {
                 // The host's end of a namespace that died by other hands is still on its way out.
-                self.inner.host.call(async move |host| bridge::delete(host, &names::host_leg(&id)).await).await?;
+                self.host().await?.call(async move |host| bridge::delete(host, &names::host_leg(&id)).await).await?;
                 worker.call(async move |namespace| network::apply(namespace, network, host).await).await
             }
             other => other,
         }
     }
+}
+
+fn host_path(settings: &Settings) -> PathBuf {
+    settings.host_namespace.clone().unwrap_or_else(|| PathBuf::from("/proc/self/ns/net"))
 }
 
 /// A namespace's thread holds about six descriptors, and the usual soft limit of 1024 would end at some 150 networks.
@@ -238,13 +253,10 @@ impl Dataplane for LinuxDataplane {
         let left_host = self.prepare_network(network, &worker).await?;
         if let Some(external) = external {
             let settings = self.inner.settings.clone();
-            return self
-                .inner
-                .host
-                .call(async move |host| host::apply(host, id, &external, mtu, &settings).await)
-                .await;
+            let host = self.host().await?;
+            return host.call(async move |host| host::apply(host, id, &external, mtu, &settings).await).await;
         }
-        if left_host || self.inner.host.call(async move |host| Ok(host.host_tables.contains_key(&id))).await? {
+        if left_host || self.host().await?.call(async move |host| Ok(host.host_tables.contains_key(&id))).await? {
             self.remove_from_host(id).await?;
         }
         Ok(())
@@ -295,7 +307,7 @@ impl Dataplane for LinuxDataplane {
         let worker = self.worker(&name, false).await?.ok_or_else(|| network::not_applied(&id))?;
         let end = {
             let port = port.clone();
-            self.inner.host.call(async move |host| network::find_container_end(host, &port).await).await?
+            self.host().await?.call(async move |host| network::find_container_end(host, &port).await).await?
         };
         let container_end = names::container_end(&port.id);
         let host = Arc::clone(&self.inner.host_namespace);
@@ -306,7 +318,7 @@ impl Dataplane for LinuxDataplane {
         match first {
             Err(error) if bridge::is_conflict(&error) => {
                 let stale = container_end.clone();
-                self.inner.host.call(async move |host| bridge::delete(host, &stale).await).await?;
+                self.host().await?.call(async move |host| bridge::delete(host, &stale).await).await?;
                 worker.call(async move |namespace| network::plug(namespace, port, None, host).await).await?;
             }
             other => other?,
@@ -321,7 +333,7 @@ impl Dataplane for LinuxDataplane {
         {
             return Ok(());
         }
-        self.inner.host.call(async move |host| bridge::delete(host, &names::container_end(&port)).await).await
+        self.host().await?.call(async move |host| bridge::delete(host, &names::container_end(&port)).await).await
     }
 
     async fn observe(&self) -> Result<Observed> {
@@ -349,7 +361,7 @@ impl Dataplane for LinuxDataplane {
         }
         // Tables whose namespace went by other hands.
         let prefix = self.inner.settings.prefix.clone();
-        for id in self.inner.host.call(async move |host| host::tables_of(host, &prefix).await).await? {
+        for id in self.host().await?.call(async move |host| host::tables_of(host, &prefix).await).await? {
             self.remove_from_host(id).await?;
         }
         Ok(())
