@@ -28,6 +28,29 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report):
+    """A failure is shown when it happens, not at the end of a long run."""
+    if report.failed:
+        terminal = _configuration.pluginmanager.getplugin("terminalreporter")
+        terminal.write_line("")
+        terminal.write_line(f"----- {report.when} of {report.nodeid}", red=True)
+        terminal.write_line(report.longreprtext[-3000:])
+
+
+def pytest_sessionfinish():
+    """… and so not again at the end."""
+    _configuration.option.tbstyle = "no"
+
+
+_configuration = None
+
+
+def pytest_configure(config):
+    global _configuration
+    _configuration = config
+
+
 def pytest_report_header():
     return f"program: {os.environ.get('SAHAB_PROGRAM', '(none)')}, sandbox: {os.environ.get('SAHAB_SANDBOX', '(none)')}"
 
