@@ -105,7 +105,9 @@ stop_background() {
   local pid
   if pid=$(running_pid "$1"); then
     kill -TERM "$pid" 2>/dev/null || true
-    if ! timeout "${2:-15}" tail --pid="$pid" -f /dev/null 2>/dev/null; then
+    local deadline=$((SECONDS + ${2:-15}))
+    while running_pid "$1" >/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
+    if running_pid "$1" >/dev/null; then
       say "  process $pid did not stop in ${2:-15} s, killing it"
       kill -KILL "$pid" 2>/dev/null || true
     fi

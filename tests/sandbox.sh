@@ -79,7 +79,8 @@ stop_docker() {
   [ -z "$ids" ] || timeout 60 docker rm -f -v $ids >/dev/null 2>&1 || true
   pid=$(cat /run/docker.pid 2>/dev/null) || return 0
   kill -TERM "$pid" 2>/dev/null || return 0
-  timeout 20 tail --pid="$pid" -f /dev/null 2>/dev/null || true
+  local deadline=$((SECONDS + 20))
+  while [ -d "/proc/$pid" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
 }
 
 inside() {

@@ -64,7 +64,7 @@ def test_names_resolve_inside_a_network(lab):
     name = unique("namesake")
     one, two = lab.run(), lab.run(name=name)
     assert lab.ping(one, name)
-    assert lab.address(two) in lab.containers.execute(one["uuid"], f"ping -c 1 {name}")[1]
+    assert lab.address(two) in lab.containers.execute(one["uuid"], f"ping -4 -c 1 {name}")[1]
 
 
 def test_mac_and_mtu_are_those_of_the_port(lab):
