@@ -15,7 +15,7 @@ from .accounts import Account, read_openrc
 READY_SECONDS = 30
 STOP_SECONDS = 15
 # Tables that keep what has happened, so that nobody gets an old id or token again: they may grow while nothing is left over.
-GROWING = {"identity_revocation", "image", "sqlite_sequence", "sqlite_stat1"}
+GROWING = {"identity_revocation", "image", "orchestration_stack", "orchestration_event", "sqlite_sequence", "sqlite_stat1"}
 
 
 def program():

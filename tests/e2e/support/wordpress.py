@@ -3,6 +3,7 @@ import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
+import xml.parsers.expat
 import xmlrpc.client
 
 from . import wait
@@ -65,6 +66,9 @@ def write_post(url, title, text):
 
 
 def read_post(url, post_id):
-    """(title, text) of a post, from the database."""
-    post = xmlrpc.client.ServerProxy(url + "xmlrpc.php").wp.getPost(0, ADMIN, PASSWORD, post_id)
+    """(title, text) of a post, from the database; OSError while server or database are not there."""
+    try:
+        post = xmlrpc.client.ServerProxy(url + "xmlrpc.php").wp.getPost(0, ADMIN, PASSWORD, post_id)
+    except (xmlrpc.client.Error, xml.parsers.expat.ExpatError, http.client.HTTPException) as error:
+        raise OSError(f"no post yet: {error}") from error
     return post["post_title"], post["post_content"]
