@@ -11,7 +11,7 @@ use crate::{
     db::{
         grant::assignment::{self, Actor, Target},
         principal::membership,
-        project::project,
+        projects::project,
     },
     effective::{MAX_DEPTH, RoleGraph, actor_is, ancestors, parents},
     listing::flag,
@@ -236,7 +236,9 @@ impl IdentityService {
             } else {
                 vec![(row.target, row.target_id.as_str())]
             };
-            let roles = with_priors(&graph, &row.role_id);
+            // A domain's own role counts by what it implies, as in tokens.
+            let mut roles = with_priors(&graph, &row.role_id);
+            roles.retain(|(id, _)| graph.roles.get(id).is_some_and(|role| role.domain_id.is_empty()));
             for user in users {
                 for (target, target_id) in &targets {
                     for (role_id, prior_role) in &roles {

@@ -11,7 +11,7 @@ use crate::{
     db::{
         grant::assignment::{Actor, Target},
         principal::{group, user},
-        project::project,
+        projects::project,
     },
     service::IdentityService,
 };

@@ -13,7 +13,7 @@ use crate::{
             role,
         },
         principal::user,
-        project::project,
+        projects::project,
     },
     grant::Holder,
     project::ProjectInput,

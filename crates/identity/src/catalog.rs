@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     db::catalog::{endpoint, policy_association, project_endpoint, region, service},
-    db::limit::registered_limit,
+    db::limits::registered_limit,
     input::{Input, wrong},
     listing::{self, Filter, Page},
     login::expecting,

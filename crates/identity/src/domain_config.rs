@@ -7,7 +7,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use serde_json::{Map, Value, json};
 
 use crate::{
-    db::project::domain_option,
+    db::projects::domain_option,
     input::{not_of_type, wrong},
     service::IdentityService,
 };

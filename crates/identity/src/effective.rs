@@ -12,7 +12,7 @@ use crate::{
             implied, role,
         },
         principal::membership,
-        project::project,
+        projects::project,
     },
     service::IdentityService,
 };

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     db::{
         catalog::{endpoint, endpoint_group, project_endpoint, project_endpoint_group},
-        project::project,
+        projects::project,
     },
     input::{Input, wrong},
     listing::{self, Filter, Page},

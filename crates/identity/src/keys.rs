@@ -8,17 +8,23 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant, SystemTime},
 };
 
 use fernet::Fernet;
 use sahab_contract::{Error, Result};
+
+/// How often the folder is looked at for a rotation by another process.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The keys of a folder, loaded.
 pub struct KeyRepository {
     folder: PathBuf,
     max_active: usize,
     keys: RwLock<Arc<Keys>>,
+    /// When the folder was last looked at, and its change time then.
+    seen: Mutex<(Instant, Option<SystemTime>)>,
 }
 
 struct Keys {
@@ -39,11 +45,13 @@ impl KeyRepository {
         if numbers.iter().all(|number| *number == 0) {
             write_key(folder, 1)?;
         }
+        let changed = changed_at(folder);
         let keys = load(folder)?;
         Ok(KeyRepository {
             folder: folder.to_owned(),
             max_active: max_active.max(2),
             keys: RwLock::new(Arc::new(keys)),
+            seen: Mutex::new((Instant::now(), changed)),
         })
     }
 
@@ -61,6 +69,24 @@ impl KeyRepository {
             fs::remove_file(self.folder.join(numbers.remove(0).to_string()))?;
         }
         self.reload()
+    }
+
+    /// Loads the keys again if another process rotated them; whether it did. Cheap enough for every request.
+    pub fn refresh(&self) -> Result<bool> {
+        {
+            let mut seen = self.seen.lock().map_err(|_| poisoned())?;
+            if seen.0.elapsed() < LOOK_AGAIN {
+                return Ok(false);
+            }
+            let changed = changed_at(&self.folder);
+            let same = seen.1 == changed;
+            *seen = (Instant::now(), changed);
+            if same {
+                return Ok(false);
+            }
+        }
+        self.reload()?;
+        Ok(true)
     }
 
     /// Reads the folder again, after somebody else rotated.
@@ -86,6 +112,10 @@ impl KeyRepository {
 
 fn poisoned() -> Error {
     Error::internal("a thread died while it held the keys")
+}
+
+fn changed_at(folder: &Path) -> Option<SystemTime> {
+    fs::metadata(folder).and_then(|metadata| metadata.modified()).ok()
 }
 
 fn numbers(folder: &Path) -> Result<Vec<u64>> {

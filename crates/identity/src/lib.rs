@@ -47,11 +47,11 @@ pub use db::migration::migrations;
 pub use service::IdentityService;
 pub use settings::{Compliance, Settings};
 
-#[cfg(test)]
-mod tests;
-
 /// Puts a new token signing key in front; tokens of the keys before stay valid. Works beside a running service, which
-/// reads its keys again with [`IdentityService::reload_keys`].
+/// notices within seconds.
 pub fn rotate_keys(settings: &Settings) -> sahab_contract::Result<()> {
     keys::KeyRepository::open(&settings.token_key_folder(), settings.max_active_keys)?.rotate()
 }
+
+#[cfg(test)]
+mod tests;

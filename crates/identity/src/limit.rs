@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{
     db::{
-        limit::{limit, registered_limit},
-        project::project,
+        limits::{limit, registered_limit},
+        projects::project,
     },
     input::{Input, not_of_type, wrong},
     listing::{self, Filter, Page},

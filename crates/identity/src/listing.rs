@@ -28,7 +28,7 @@ pub fn filter<E: EntityTrait>(mut select: Select<E>, query: &Query, filters: &[F
         for filter in filters {
             match filter {
                 Filter::Text(known, column) if *known == name => {
-                    if let Some(condition) = compare(column.into_expr().into(), comparator, value) {
+                    if let Some(condition) = compare(column.into_expr(), comparator, value) {
                         select = select.filter(condition);
                     }
                 }

@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::{
     bootstrap::{SERVICE_PROJECT, SERVICE_USER},
-    db::{principal::user, project::project},
+    db::{principal::user, projects::project},
     login::unauthorized,
     service::IdentityService,
     token::payload::{Claims, Method, Target, new_audit_id},

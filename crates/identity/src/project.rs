@@ -16,8 +16,8 @@ use crate::{
         access::{application_credential, credential, trust},
         catalog::{project_endpoint, project_endpoint_group},
         grant::assignment::{self, Target},
-        limit::limit,
-        project::{project, tag},
+        limits::limit,
+        projects::{project, tag},
     },
     effective::{MAX_DEPTH, ancestors},
     input::{Input, wrong},
@@ -55,7 +55,7 @@ impl ProjectInput {
             enabled: input.boolean("enabled")?,
             description: input.text_or_null("description", 65_535)?,
             tags: input.list("tags")?.map(tags).transpose()?,
-            options: input.map("options")?.map(|options| immutable_only(options)).transpose()?,
+            options: input.map("options")?.map(immutable_only).transpose()?,
             extra: input.extras()?,
         })
     }

@@ -4,7 +4,7 @@ use sahab_contract::{Error, RequestContext, Result};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::OnConflict};
 
 use crate::{
-    db::project::{project, tag},
+    db::projects::{project, tag},
     input::wrong,
     project::{MAX_TAGS, check_tag, project_target, set_tags},
     service::{IdentityService, not_found},

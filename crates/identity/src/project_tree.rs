@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     db::{
         grant::assignment::{self, Target},
-        project::project,
+        projects::project,
     },
     effective::{actor_is, ancestors, parents},
     listing::Page,

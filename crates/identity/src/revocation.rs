@@ -20,7 +20,7 @@ pub(crate) enum Revoke<'a> {
     Trust(&'a str),
     /// This token only.
     Audit(&'a str),
-    /// The token and everything made from the same login.
+    /// The token of a login and everything made from it.
     Chain(&'a str),
 }
 

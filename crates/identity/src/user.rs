@@ -324,7 +324,7 @@ impl IdentityService {
                     ),
                 ));
             }
-            self.check_history(&user.id, password).await?;
+            self.check_history(user, password).await?;
         }
         user.password_hash = Some(self.hasher.hash(password).await?);
         let moment = now();
@@ -340,19 +340,24 @@ impl IdentityService {
         Ok(())
     }
 
-    async fn check_history(&self, user_id: &str, password: &str) -> Result<()> {
+    async fn check_history(&self, user: &user::Model, password: &str) -> Result<()> {
         let count = self.settings.compliance.unique_last_password_count;
         if count == 0 {
             return Ok(());
         }
         let former = former_password::Entity::find()
-            .filter(former_password::Column::UserId.eq(user_id))
+            .filter(former_password::Column::UserId.eq(&user.id))
             .order_by_desc(former_password::Column::Id)
-            .limit(u64::from(count - 1).max(1))
+            .limit(u64::from(count))
             .all(self.read())
             .await?;
-        for row in former {
-            if self.hasher.verify(password, Some(&row.hash)).await? {
+        let mut hashes: Vec<String> = former.into_iter().map(|row| row.hash).collect();
+        // A password from before history was kept.
+        if let Some(current) = user.password_hash.as_ref().filter(|current| !hashes.contains(current)) {
+            hashes.push(current.clone());
+        }
+        for hash in hashes {
+            if self.hasher.verify(password, Some(&hash)).await? {
                 return Err(Error::invalid(
                     "PasswordHistoryValidationError",
                     format!(
@@ -376,6 +381,20 @@ impl IdentityService {
                 created_at: Set(now()),
             };
             former_password::Entity::insert(row).exec(connection).await?;
+            let outdated: Vec<i64> = former_password::Entity::find()
+                .select_only()
+                .column(former_password::Column::Id)
+                .filter(former_password::Column::UserId.eq(&user.id))
+                .order_by_desc(former_password::Column::Id)
+                .offset(u64::from(self.settings.compliance.unique_last_password_count))
+                .limit(1000)
+                .into_tuple()
+                .all(connection)
+                .await?;
+            former_password::Entity::delete_many()
+                .filter(former_password::Column::Id.is_in(outdated))
+                .exec(connection)
+                .await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::{
     db::{
         grant::role,
         principal::{group, user},
-        project::project,
+        projects::project,
     },
     token::Token,
 };

@@ -28,6 +28,9 @@ pub fn routes(table: &mut Table<State>) {
     table.get("/v3/OS-FEDERATION/projects", projects);
     table.get("/v3/OS-FEDERATION/domains", domains);
     table.get("/v3/OS-REVOKE/events", events);
+    // Public keys of the tokens of long ago.
+    table.get("/v3/OS-SIMPLE-CERT/ca", gone).open();
+    table.get("/v3/OS-SIMPLE-CERT/certificates", gone).open();
 }
 
 async fn issue(service: State, mut request: Request) -> Result<Response> {
@@ -86,13 +89,13 @@ async fn validate(service: State, request: Request) -> Result<Response> {
 
 async fn revoke(service: State, request: Request) -> Result<Response> {
     let (_, token) = subject(&service, &request, "identity:revoke_token").await?;
-    let chain = request.query.get("cascade").is_none_or(crate::listing::is_true);
+    let cascade = request.query.get("cascade").is_none_or(crate::listing::is_true);
     let txn = service.begin().await?;
     let own = token.auth.audit_ids.first().map(String::as_str).unwrap_or_default();
-    let what = match token.chain().filter(|_| chain) {
-        Some(chain) => Revoke::Chain(chain),
-        None => Revoke::Audit(own),
-    };
+    // Whatever was made from a login ends with it; a token made from another takes nothing else along, since all of one
+    // login share its chain and cannot be told apart.
+    let is_login = token.auth.audit_ids.len() == 1;
+    let what = if cascade && is_login { Revoke::Chain(own) } else { Revoke::Audit(own) };
     service.revoke(&*txn, what).await?;
     txn.commit().await?;
     Ok(Response::no_content())
@@ -132,6 +135,10 @@ async fn system(service: State, request: Request) -> Result<Response> {
     let system = if has { json!([{"all": true}]) } else { json!([]) };
     let url = self_url(&request.meta, &request.query);
     Ok(Response::ok(json!({"system": system, "links": {"self": url}})))
+}
+
+async fn gone(_: State, _: Request) -> Result<Response> {
+    Err(Error::new(Kind::Gone, "Gone", "This resource is no longer available. No forwarding address is known."))
 }
 
 async fn events(service: State, request: Request) -> Result<Response> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{State, list, whole, wrapped};
 use crate::{
-    db::limit::registered_limit,
+    db::limits::registered_limit,
     input::{self, Input},
     limit::{Full, LimitInput, RegisteredInput, batch},
     view::resource,

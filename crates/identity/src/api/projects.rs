@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{State, list, users::with_extra, wrapped};
 use crate::{
-    db::project::project,
+    db::projects::project,
     input::{self, Input},
     listing::{Page, self_url},
     project::{ProjectInput, tags},

@@ -4,7 +4,7 @@ use sahab_db::Migrations;
 use sea_orm::{EntityTrait, Schema};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
-use super::{access, catalog, grant, limit, principal, project, revocation};
+use super::{access, catalog, grant, limits, principal, projects, revocation};
 
 pub fn migrations() -> Migrations {
     Migrations { service: "identity", list: vec![Box::new(CreateTables)] }
@@ -29,9 +29,9 @@ async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E) -> Resul
 #[async_trait]
 impl MigrationTrait for CreateTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, project::project::Entity).await?;
-        create(manager, project::tag::Entity).await?;
-        create(manager, project::domain_option::Entity).await?;
+        create(manager, projects::project::Entity).await?;
+        create(manager, projects::tag::Entity).await?;
+        create(manager, projects::domain_option::Entity).await?;
         create(manager, principal::user::Entity).await?;
         create(manager, principal::former_password::Entity).await?;
         create(manager, principal::group::Entity).await?;
@@ -51,8 +51,8 @@ impl MigrationTrait for CreateTables {
         create(manager, access::application_credential::Entity).await?;
         create(manager, access::access_rule::Entity).await?;
         create(manager, access::trust::Entity).await?;
-        create(manager, limit::registered_limit::Entity).await?;
-        create(manager, limit::limit::Entity).await?;
+        create(manager, limits::registered_limit::Entity).await?;
+        create(manager, limits::limit::Entity).await?;
         create(manager, revocation::Entity).await
     }
 }

@@ -7,10 +7,10 @@
 pub mod access;
 pub mod catalog;
 pub mod grant;
-pub mod limit;
+pub mod limits;
 pub mod migration;
 pub mod principal;
-pub mod project;
+pub mod projects;
 pub mod revocation;
 
 /// The two items that every entity without relations needs.

@@ -198,6 +198,7 @@ async fn locking_and_password_rules_when_switched_on() {
     assert_eq!(change("secret", "x").await, 400, "too short");
     assert_eq!(change("secret", "secret").await, 400, "the same again");
     assert_eq!(change("secret", "second").await, 204);
+    assert_eq!(change("second", "secret").await, 400, "the one before");
     for _ in 0..2 {
         cloud.login("ann", "wrong", Value::Null).await.expect(401);
     }

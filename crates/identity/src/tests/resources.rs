@@ -301,6 +301,9 @@ async fn roles_and_implications() {
         token["token"]["roles"].as_array().unwrap().iter().map(|role| role["name"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["cook", "reader"]);
+    let effective =
+        cloud.get(&format!("/v3/role_assignments?user.id={user}&effective&include_names")).await.expect(200);
+    assert!(!effective.to_string().contains("local"));
     let global = cloud.get("/v3/roles").await.expect(200);
     assert!(!global.to_string().contains("local"));
     assert_eq!(cloud.get("/v3/roles?domain_id=default").await.expect(200)["roles"].as_array().unwrap().len(), 1);

@@ -136,18 +136,22 @@ async fn revoked_tokens_die_with_their_chain() {
     let body = answer.expect(201);
     assert_eq!(body["token"]["methods"], json!(["password", "token"]));
     assert_eq!(body["token"]["audit_ids"].as_array().unwrap().len(), 2);
-    let third = cloud.authenticate(rescope).await.token();
+    let third = cloud.authenticate(rescope.clone()).await.token();
     let revoke = async |token: &str, query: &str| {
         let headers = [("x-auth-token", cloud.admin.as_str()), ("x-subject-token", token)];
         cloud.send(Method::DELETE, &format!("/v3/auth/tokens{query}"), &headers, "").await.expect(204)
     };
     revoke(&third, "?cascade=false").await;
     assert_eq!((cloud.usage(&third).await, cloud.usage(&second).await, cloud.usage(&first).await), (401, 200, 200));
+    let fourth = cloud.authenticate(rescope.clone()).await.token();
     revoke(&second, "").await;
-    assert_eq!((cloud.usage(&second).await, cloud.usage(&first).await), (401, 401));
+    assert_eq!((cloud.usage(&second).await, cloud.usage(&first).await), (401, 200), "a child takes nothing along");
+    revoke(&first, "").await;
+    assert_eq!((cloud.usage(&first).await, cloud.usage(&fourth).await), (401, 401), "a login takes its children along");
+    cloud.authenticate(rescope).await.expect(404);
     assert_eq!(cloud.usage(&cloud.admin).await, 200);
     let events = cloud.get("/v3/OS-REVOKE/events").await.expect(200);
-    assert_eq!(events["events"].as_array().unwrap().len(), 2);
+    assert_eq!(events["events"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]

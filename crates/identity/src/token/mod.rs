@@ -22,7 +22,7 @@ use crate::{
     db::{
         access::{application_credential, trust},
         principal::user,
-        project::project,
+        projects::project,
     },
     effective::{Place, ancestors},
     service::{IdentityService, not_found},
@@ -95,6 +95,10 @@ impl IdentityService {
     }
 
     async fn token_within(&self, text: &str, grace: TimeDelta) -> Result<Arc<Token>> {
+        if self.token_keys.refresh()? {
+            // Tokens of a pruned key end, cached or not.
+            self.generation.bump();
+        }
         let generation = self.generation.now();
         let good = |claims: &Claims| claims.expires_at + grace > Utc::now();
         if let Some(token) = self.tokens.get(text, generation) {
