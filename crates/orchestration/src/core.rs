@@ -97,14 +97,7 @@ impl Core {
     }
 
     pub fn act(&self, context: RequestContext, row: &stack::Model, files: Arc<Files>) -> Act {
-        Act {
-            cloud: self.cloud.clone(),
-            context,
-            stack_id: row.id.clone(),
-            stack_name: row.name.clone(),
-            project_id: row.project_id.clone(),
-            files,
-        }
+        Act { cloud: self.cloud.clone(), context, project_id: row.project_id.clone(), files }
     }
 
     /// The files of a stack: its root's.

@@ -29,8 +29,6 @@ fn act(core: &Core, request: &Request) -> Act {
     Act {
         cloud: core.cloud.clone(),
         context: request.context.clone(),
-        stack_id: String::new(),
-        stack_name: String::new(),
         project_id: request.param("tenant").to_owned(),
         files: Default::default(),
     }

@@ -122,8 +122,3 @@ pub async fn set_hook(connection: &impl ConnectionTrait, id: &str, hook: Option<
         .await?;
     Ok(())
 }
-
-pub async fn count(connection: &impl ConnectionTrait, stack_ids: &[String]) -> Result<u64> {
-    use sea_orm::PaginatorTrait;
-    Ok(Entity::find().filter(Column::StackId.is_in(stack_ids.iter().cloned())).count(connection).await?)
-}

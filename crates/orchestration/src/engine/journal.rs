@@ -64,7 +64,13 @@ pub struct Journal {
 
 impl Journal {
     pub fn new(database: Database, bus: EventBus) -> Self {
-        Journal { database, bus, pending: Mutex::default(), writing: tokio::sync::Mutex::default(), dirty: Notify::new() }
+        Journal {
+            database,
+            bus,
+            pending: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            dirty: Notify::new(),
+        }
     }
 
     fn pending(&self) -> MutexGuard<'_, Batch> {

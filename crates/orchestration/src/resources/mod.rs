@@ -88,8 +88,6 @@ pub struct Act {
     pub cloud: Arc<dyn Cloud>,
     /// The stack's owner with the roles of now.
     pub context: RequestContext,
-    pub stack_id: String,
-    pub stack_name: String,
     pub project_id: String,
     pub files: Arc<Files>,
 }

@@ -77,10 +77,6 @@ impl Provider {
         let lists = lists.map(|schema| schema.name.clone()).collect();
         Ok(Provider { description, template, lists })
     }
-
-    pub fn template(&self) -> &Arc<Template> {
-        &self.template
-    }
 }
 
 fn property(schema: &ParameterSchema) -> PropertySchema {

@@ -47,8 +47,6 @@ pub async fn prepare(
     let act = crate::resources::Act {
         cloud: core.cloud.clone(),
         context: RequestContext { preset_id: None, ..context.clone() },
-        stack_id: id.unwrap_or_default().to_owned(),
-        stack_name: name.to_owned(),
         project_id: project_id.to_owned(),
         files: shared,
     };

@@ -34,7 +34,10 @@ async fn names_ids_and_arns_lead_to_the_canonical_place() {
     assert_eq!(answer.headers[header::LOCATION], format!("{target}/events"));
     let answer = world.member(Method::GET, "/stacks/nope", Value::Null).await;
     assert_eq!(answer.status, 404);
-    assert_eq!(answer.body["error"], json!({"type": "EntityNotFound", "traceback": null, "message": "The Stack (nope) could not be found."}));
+    assert_eq!(
+        answer.body["error"],
+        json!({"type": "EntityNotFound", "traceback": null, "message": "The Stack (nope) could not be found."})
+    );
     assert_eq!(answer.body["explanation"], "The resource could not be found.");
     assert_eq!(world.member(Method::GET, &format!("/stacks/other/{id}"), Value::Null).await.status, 404);
 }
@@ -50,22 +53,77 @@ async fn bad_requests_say_what_is_wrong() {
         (json!({"stack_name": "1", "template": none()}), 400, "StackValidationFailed", "Invalid stack name 1 must"),
         (json!({"stack_name": "taken", "template": none()}), 409, "StackExists", "The Stack (taken) already exists."),
         (json!({"stack_name": "a", "template": none(), "converge": true}), 400, "HTTPBadRequest", "converge flag only"),
-        (json!({"stack_name": "a", "template": none(), "disable_rollback": "maybe"}), 400, "HTTPBadRequest", "Unrecognized value \"maybe\""),
-        (json!({"stack_name": "a", "template": none(), "timeout_mins": -1}), 400, "HTTPBadRequest", "Value '-1' is invalid"),
+        (
+            json!({"stack_name": "a", "template": none(), "disable_rollback": "maybe"}),
+            400,
+            "HTTPBadRequest",
+            "Unrecognized value \"maybe\"",
+        ),
+        (
+            json!({"stack_name": "a", "template": none(), "timeout_mins": -1}),
+            400,
+            "HTTPBadRequest",
+            "Value '-1' is invalid",
+        ),
         (json!({"stack_name": "a", "template": none(), "adopt_stack_data": "{}"}), 400, "NotSupported", "Adopt"),
-        (json!({"stack_name": "a", "template": none(), "tags": "x".repeat(81)}), 400, "HTTPBadRequest", "is longer than 80"),
-        (json!({"stack_name": "a", "template_url": "file:///etc/passwd"}), 400, "HTTPBadRequest", "Could not retrieve template: Invalid URL scheme file"),
+        (
+            json!({"stack_name": "a", "template": none(), "tags": "x".repeat(81)}),
+            400,
+            "HTTPBadRequest",
+            "is longer than 80",
+        ),
+        (
+            json!({"stack_name": "a", "template_url": "file:///etc/passwd"}),
+            400,
+            "HTTPBadRequest",
+            "Could not retrieve template: Invalid URL scheme file",
+        ),
         (json!({"stack_name": "a", "template_url": "http://127.0.0.1:1/"}), 400, "HTTPBadRequest", "not a public"),
-        (json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Foo::Bar"}}))}), 400, "StackValidationFailed", "The Resource Type (OS::Foo::Bar) could not be found."),
-        (json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Nova::Server"}}))}), 400, "ResourceTypeUnavailable", "HEAT-E99001 Service nova is not available"),
-        (json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Heat::TestResource", "properties": {"bogus": 1}}}))}), 400, "StackValidationFailed", "Unknown Property bogus"),
-        (json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Heat::RandomString", "properties": {"length": 0}}}))}), 400, "StackValidationFailed", "out of range"),
-        (json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "zz"}}}}))}), 400, "InvalidTemplateReference", "The specified reference \"zz\""),
-        (json!({"stack_name": "a", "template": hot(json!({
-            "x": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "y"}}},
-            "y": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "x"}}},
-        }))}), 400, "CircularDependencyException", "Circular Dependency Found:"),
-        (json!({"stack_name": "a", "template": hot(json!({"x": {"type": "nested.yaml"}}))}), 400, "StackValidationFailed", "Could not fetch remote template"),
+        (
+            json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Foo::Bar"}}))}),
+            400,
+            "StackValidationFailed",
+            "The Resource Type (OS::Foo::Bar) could not be found.",
+        ),
+        (
+            json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Nova::Server"}}))}),
+            400,
+            "ResourceTypeUnavailable",
+            "HEAT-E99001 Service nova is not available",
+        ),
+        (
+            json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Heat::TestResource", "properties": {"bogus": 1}}}))}),
+            400,
+            "StackValidationFailed",
+            "Unknown Property bogus",
+        ),
+        (
+            json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Heat::RandomString", "properties": {"length": 0}}}))}),
+            400,
+            "StackValidationFailed",
+            "out of range",
+        ),
+        (
+            json!({"stack_name": "a", "template": hot(json!({"x": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "zz"}}}}))}),
+            400,
+            "InvalidTemplateReference",
+            "The specified reference \"zz\"",
+        ),
+        (
+            json!({"stack_name": "a", "template": hot(json!({
+                "x": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "y"}}},
+                "y": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "x"}}},
+            }))}),
+            400,
+            "CircularDependencyException",
+            "Circular Dependency Found:",
+        ),
+        (
+            json!({"stack_name": "a", "template": hot(json!({"x": {"type": "nested.yaml"}}))}),
+            400,
+            "StackValidationFailed",
+            "Could not fetch remote template",
+        ),
     ] {
         let answer = world.member(Method::POST, "/stacks", body).await;
         let message = answer.body["error"]["message"].as_str().unwrap_or_default();
@@ -84,7 +142,12 @@ async fn lists_are_filtered_sorted_and_paged() {
     }
     let names = async |query: &str| -> Vec<String> {
         let list = world.get(&format!("/stacks{query}")).await;
-        list["stacks"].as_array().unwrap().iter().map(|stack| stack["stack_name"].as_str().unwrap().to_owned()).collect()
+        list["stacks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|stack| stack["stack_name"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names("").await, ["c", "b", "a"]);
     assert_eq!(names("?sort_keys=stack_name&sort_dir=asc").await, ["a", "b", "c"]);
@@ -139,15 +202,24 @@ async fn every_endpoint_knows_who_asks() {
         }
         let reader = world.ask("reader", method.clone(), &fill(pattern, PROJECT), json!({})).await;
         let is_lookup = reader.status == 302;
-        if method != Method::GET && !is_lookup && !matches!(*pattern, "/v1/{tenant}/validate" | "/v1/{tenant}/stacks/preview") {
+        if method != Method::GET
+            && !is_lookup
+            && !matches!(*pattern, "/v1/{tenant}/validate" | "/v1/{tenant}/stacks/preview")
+        {
             assert_eq!(reader.status, 403, "{at}: {}", reader.body);
         } else {
             assert!(reader.status < 500 && reader.status != 401, "{at}: {}", reader.body);
         }
     }
     assert_eq!(world.status(&path).await, "CREATE_COMPLETE", "nobody changed anything");
-    assert_eq!(world.ask("admin@p9", Method::GET, &fill("/v1/{tenant}/stacks", PROJECT), Value::Null).await.status, 200);
-    assert_eq!(world.ask("member", Method::GET, &fill("/v1/{tenant}/services", PROJECT), Value::Null).await.status, 403);
+    assert_eq!(
+        world.ask("admin@p9", Method::GET, &fill("/v1/{tenant}/stacks", PROJECT), Value::Null).await.status,
+        200
+    );
+    assert_eq!(
+        world.ask("member", Method::GET, &fill("/v1/{tenant}/services", PROJECT), Value::Null).await.status,
+        403
+    );
 }
 
 #[tokio::test]
@@ -175,13 +247,18 @@ async fn types_versions_functions() {
 #[tokio::test]
 async fn validate_and_preview() {
     let world = World::new().await;
-    let mut template = hot(json!({"r": {"type": "OS::Heat::TestResource", "properties": {"value": {"get_param": "p"}}}}));
+    let mut template =
+        hot(json!({"r": {"type": "OS::Heat::TestResource", "properties": {"value": {"get_param": "p"}}}}));
     template["parameters"] = json!({"p": {"type": "string"}, "q": {"type": "number", "default": 1, "hidden": true}});
     let answer = world.member(Method::POST, "/validate", json!({"template": template})).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.body["Parameters"]["q"]["NoEcho"], "true");
     let preview = world
-        .member(Method::POST, "/stacks/preview", json!({"stack_name": "pre", "template": template, "parameters": {"p": "v"}}))
+        .member(
+            Method::POST,
+            "/stacks/preview",
+            json!({"stack_name": "pre", "template": template, "parameters": {"p": "v"}}),
+        )
         .await;
     assert_eq!(preview.status, 200, "{}", preview.body);
     assert_eq!(preview.body["stack"]["resources"][0]["properties"]["value"], "v");
@@ -191,9 +268,7 @@ async fn validate_and_preview() {
     world.settle(&path).await;
     let stack = world.get(&path).await["stack"].take();
     assert_eq!((&stack["parameters"]["p"], &stack["parameters"]["q"]), (&json!("v"), &json!("******")));
-    let changes = world
-        .member(Method::PATCH, &format!("{path}/preview"), json!({"parameters": {"p": "w"}}))
-        .await;
+    let changes = world.member(Method::PATCH, &format!("{path}/preview"), json!({"parameters": {"p": "w"}})).await;
     assert_eq!(changes.body["resource_changes"]["updated"][0]["resource_name"], "r", "{}", changes.body);
     let same = world.member(Method::PATCH, &path, json!({})).await;
     assert_eq!(same.status, 202);

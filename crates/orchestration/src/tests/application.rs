@@ -83,7 +83,12 @@ async fn the_thesis_template_deploys() {
 async fn a_container_is_waited_for_by_its_news() {
     let world = world().await;
     world.fakes.lock().is_slow = true;
-    let path = world.create("slow", json!({"template": hot(json!({"c": {"type": "OS::Zun::Container", "properties": {"image": "i"}}}))})).await;
+    let path = world
+        .create(
+            "slow",
+            json!({"template": hot(json!({"c": {"type": "OS::Zun::Container", "properties": {"image": "i"}}}))}),
+        )
+        .await;
     let id = loop {
         if let Some(container) = world.fakes.all("containers").first() {
             break container["id"].as_str().unwrap().to_owned();
@@ -109,10 +114,16 @@ async fn a_container_in_error_is_made_again_a_few_times() {
     let stack = world.get(&path).await["stack"].take();
     assert_eq!(stack["stack_status"], "CREATE_FAILED");
     let reason = stack["stack_status_reason"].as_str().unwrap();
-    assert!(reason.contains("ResourceInError: resources.c: Error in creating container") && reason.contains("no such image"), "{reason}");
+    assert!(
+        reason.contains("ResourceInError: resources.c: Error in creating container")
+            && reason.contains("no such image"),
+        "{reason}"
+    );
     world.fakes.lock().container_status = vec!["Dead".into()];
     let path = world.deploy("dead", template()).await;
-    assert!(world.get(&path).await["stack"]["stack_status_reason"].as_str().unwrap().contains("Unknown status Container"));
+    assert!(
+        world.get(&path).await["stack"]["stack_status_reason"].as_str().unwrap().contains("Unknown status Container")
+    );
 }
 
 #[tokio::test]
@@ -126,7 +137,8 @@ async fn a_crash_in_the_middle_neither_loses_nor_doubles_anything() {
         assert_eq!(stack["stack_status"], "CREATE_COMPLETE", "after {pause} ms: {stack}");
         let counts = ["containers", "security_groups"].map(|kind| world.fakes.all(kind).len());
         assert_eq!(counts, [2, 1], "after {pause} ms");
-        let ingress = world.fakes.all("security_group_rules").iter().filter(|rule| rule["direction"] == "ingress").count();
+        let ingress =
+            world.fakes.all("security_group_rules").iter().filter(|rule| rule["direction"] == "ingress").count();
         assert_eq!(ingress, 3, "after {pause} ms");
         world.member(Method::DELETE, &path, Value::Null).await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -157,14 +169,21 @@ async fn a_whole_network_with_an_address() {
     // The fake's container port is not among its ports: the association's port is checked when it is known.
     let stack = world.get(&path).await["stack"].take();
     assert_eq!(stack["stack_status"], "CREATE_FAILED", "{stack}");
-    assert!(stack["stack_status_reason"].as_str().unwrap().contains("resources.association: Unable to find port"), "{stack}");
+    assert!(
+        stack["stack_status_reason"].as_str().unwrap().contains("resources.association: Unable to find port"),
+        "{stack}"
+    );
     template["resources"]["association"]["properties"]["port_id"] = json!({"get_resource": "port"});
     let stack = world.update(&path, json!({"template": template})).await;
     assert_eq!(stack["stack_status"], "UPDATE_COMPLETE", "{stack}");
     assert_eq!(stack["outputs"][0]["output_value"], "172.24.4.9");
     let history = world.history(&path).await;
-    let at = |line: &str| history.iter().position(|other| other == line).unwrap_or_else(|| panic!("{line}: {history:?}"));
-    assert!(at("subnet: CREATE_COMPLETE state changed") < at("web: CREATE_IN_PROGRESS state changed"), "no race for the container");
+    let at =
+        |line: &str| history.iter().position(|other| other == line).unwrap_or_else(|| panic!("{line}: {history:?}"));
+    assert!(
+        at("subnet: CREATE_COMPLETE state changed") < at("web: CREATE_IN_PROGRESS state changed"),
+        "no race for the container"
+    );
     assert!(at("subnet: CREATE_COMPLETE state changed") < at("port: CREATE_IN_PROGRESS state changed"));
     assert!(at("interface: CREATE_COMPLETE state changed") < at("association: CREATE_COMPLETE state changed"));
     assert!(at("router: CREATE_COMPLETE state changed") < at("ip: CREATE_IN_PROGRESS state changed"));

@@ -44,7 +44,12 @@ impl Fakes {
         self.lock().objects.insert((collection.into(), id), object);
     }
     pub fn all(&self, collection: &str) -> Vec<Value> {
-        self.lock().objects.iter().filter(|((name, _), _)| name == collection).map(|(_, object)| object.clone()).collect()
+        self.lock()
+            .objects
+            .iter()
+            .filter(|((name, _), _)| name == collection)
+            .map(|(_, object)| object.clone())
+            .collect()
     }
     pub fn calls(&self, prefix: &str) -> usize {
         self.lock().calls.iter().filter(|call| call.starts_with(prefix)).count()
@@ -99,7 +104,12 @@ impl State {
 }
 
 /// A Neutron-like or Keystone-like collection: list, create, show, change, delete.
-fn collection(table: &mut Table<Shared>, paths: (&'static str, &'static str), plural: &'static str, singular: &'static str) {
+fn collection(
+    table: &mut Table<Shared>,
+    paths: (&'static str, &'static str),
+    plural: &'static str,
+    singular: &'static str,
+) {
     let (all, one) = paths;
     table.get(all, move |fakes: Shared, request: Request| async move {
         let state = fakes.lock();
@@ -187,14 +197,17 @@ fn network(fakes: Shared) -> Service {
         (("/v2.0/routers", "/v2.0/routers/{id}"), "routers", "router"),
         (("/v2.0/floatingips", "/v2.0/floatingips/{id}"), "floatingips", "floatingip"),
         (("/v2.0/security-groups", "/v2.0/security-groups/{id}"), "security_groups", "security_group"),
-        (("/v2.0/security-group-rules", "/v2.0/security-group-rules/{id}"), "security_group_rules", "security_group_rule"),
+        (
+            ("/v2.0/security-group-rules", "/v2.0/security-group-rules/{id}"),
+            "security_group_rules",
+            "security_group_rule",
+        ),
     ] {
         collection(&mut table, paths, plural, singular);
     }
-    for (path, verb) in [
-        ("/v2.0/routers/{id}/add_router_interface", "add"),
-        ("/v2.0/routers/{id}/remove_router_interface", "remove"),
-    ] {
+    for (path, verb) in
+        [("/v2.0/routers/{id}/add_router_interface", "add"), ("/v2.0/routers/{id}/remove_router_interface", "remove")]
+    {
         table.put(path, move |fakes: Shared, request: Request| async move {
             let mut state = fakes.lock();
             state.calls.push(format!("{verb} interface"));
@@ -219,14 +232,18 @@ fn identity(fakes: Shared) -> Service {
     }
     for method in [Method::PUT, Method::DELETE] {
         let verb = method.to_string();
-        table.route(method, "/v3/projects/{project}/users/{user}/roles/{role}", move |fakes: Shared, request: Request| {
-            let verb = verb.clone();
-            async move {
-                let names = ["project", "user", "role"].map(|name| request.param(name).to_owned());
-                fakes.lock().calls.push(format!("{verb} assignment {}", names.join(" ")));
-                Ok(Response::no_content())
-            }
-        });
+        table.route(
+            method,
+            "/v3/projects/{project}/users/{user}/roles/{role}",
+            move |fakes: Shared, request: Request| {
+                let verb = verb.clone();
+                async move {
+                    let names = ["project", "user", "role"].map(|name| request.param(name).to_owned());
+                    fakes.lock().calls.push(format!("{verb} assignment {}", names.join(" ")));
+                    Ok(Response::no_content())
+                }
+            },
+        );
     }
     Service { name: "identity", port: 3, family: Arc::new(NeutronLike), endpoints: table.finish() }
 }
@@ -247,13 +264,16 @@ fn container(fakes: Shared) -> Service {
     table.post("/v1/containers", |fakes: Shared, mut request: Request| async move {
         let JsonBody::Value(mut object) = request.json() else { return Err(Error::invalid("BadRequest", "no body")) };
         let mut state = fakes.lock();
-        state.calls.push(format!("POST containers {} {object}", request.header("openstack-api-version").unwrap_or("-")));
+        state
+            .calls
+            .push(format!("POST containers {} {object}", request.header("openstack-api-version").unwrap_or("-")));
         let values = object["environment"].as_object().into_iter().flatten();
         if values.clone().any(|(_, value)| !value.is_string()) {
             return Err(Error::invalid("SchemaValidationError", "environment: not a string"));
         }
         let number = state.counter + 1;
-        let network = state.objects.values().find(|object| object["name"] == "ext-net").map(|object| object["id"].clone());
+        let network =
+            state.objects.values().find(|object| object["name"] == "ext-net").map(|object| object["id"].clone());
         let network = network.as_ref().and_then(Value::as_str).unwrap_or("none").to_owned();
         let port = format!("port-{number}");
         object["addresses"] = json!({network: [{"addr": format!("172.24.4.{number}"), "port": port, "version": 4}]});

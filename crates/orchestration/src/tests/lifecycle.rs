@@ -28,7 +28,10 @@ async fn a_stack_lives_and_dies() {
     let stack = world.get(&path).await["stack"].take();
     assert_eq!(stack["stack_status"], "CREATE_COMPLETE");
     assert_eq!(stack["stack_status_reason"], "Stack CREATE completed successfully");
-    assert_eq!(stack["outputs"][0], json!({"output_key": "o", "description": "No description given", "output_value": "x"}));
+    assert_eq!(
+        stack["outputs"][0],
+        json!({"output_key": "o", "description": "No description given", "output_value": "x"})
+    );
     assert_eq!(stack["outputs"][1]["output_value"].as_str().unwrap().len(), 12);
     assert_eq!(stack["tags"], json!([]));
     let resources = world.get(&format!("{path}/resources")).await;
@@ -37,7 +40,8 @@ async fn a_stack_lives_and_dies() {
     let history = world.history(&path).await;
     assert_eq!(history[0], "one: CREATE_IN_PROGRESS Stack CREATE started");
     assert_eq!(history.last().unwrap(), "one: CREATE_COMPLETE Stack CREATE completed successfully");
-    let position = |line: &str| history.iter().position(|other| other == line).unwrap_or_else(|| panic!("{line} in {history:?}"));
+    let position =
+        |line: &str| history.iter().position(|other| other == line).unwrap_or_else(|| panic!("{line} in {history:?}"));
     assert!(position("a: CREATE_COMPLETE state changed") < position("b: CREATE_IN_PROGRESS state changed"));
 
     let gone = world.delete(&path).await;
@@ -58,7 +62,10 @@ async fn a_failure_is_told_with_its_place_and_nothing_new_is_begun() {
     let stack = world.get(&path).await["stack"].take();
     assert_eq!(stack["stack_status"], "CREATE_FAILED");
     assert_eq!(stack["stack_status_reason"], "Resource CREATE failed: ValueError: resources.a: Test Resource failed a");
-    assert_eq!(world.resource(&path, "a").await["resource_status_reason"], "ValueError: resources.a: Test Resource failed a");
+    assert_eq!(
+        world.resource(&path, "a").await["resource_status_reason"],
+        "ValueError: resources.a: Test Resource failed a"
+    );
     assert_eq!(world.resource(&path, "b").await["resource_status"], "INIT_COMPLETE");
     assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
 }
@@ -66,7 +73,9 @@ async fn a_failure_is_told_with_its_place_and_nothing_new_is_begun() {
 #[tokio::test]
 async fn a_failed_create_rolls_back_when_asked() {
     let world = World::new().await;
-    let template = hot(json!({"a": test_resource(json!({})), "b": {"type": "OS::Heat::TestResource", "depends_on": "a", "properties": {"fail": true}}}));
+    let template = hot(
+        json!({"a": test_resource(json!({})), "b": {"type": "OS::Heat::TestResource", "depends_on": "a", "properties": {"fail": true}}}),
+    );
     let path = world.create("back", json!({"template": template, "disable_rollback": false})).await;
     let stack = world.settle(&path).await;
     assert_eq!(stack["stack_status"], "ROLLBACK_COMPLETE");
@@ -90,12 +99,25 @@ async fn an_update_changes_only_what_differs() {
     assert_eq!(stack["stack_status"], "UPDATE_COMPLETE");
     assert!(stack["updated_time"].is_string());
     let state = async |name: &str| world.resource(&path, name).await["resource_status"].clone();
-    assert_eq!((state("a").await, state("b").await, state("c").await), (json!("UPDATE_COMPLETE"), json!("CREATE_COMPLETE"), json!("CREATE_COMPLETE")));
+    assert_eq!(
+        (state("a").await, state("b").await, state("c").await),
+        (json!("UPDATE_COMPLETE"), json!("CREATE_COMPLETE"), json!("CREATE_COMPLETE"))
+    );
     assert_eq!(world.resource(&path, "a").await["physical_resource_id"], before);
     // Resources come and go with the template.
-    let stack = world.update(&path, json!({"template": hot(json!({"b": test_resource(json!({"value": "1"})), "d": test_resource(json!({}))}))})).await;
+    let stack = world
+        .update(
+            &path,
+            json!({"template": hot(json!({"b": test_resource(json!({"value": "1"})), "d": test_resource(json!({}))}))}),
+        )
+        .await;
     assert_eq!(stack["stack_status"], "UPDATE_COMPLETE");
-    let names: Vec<Value> = world.get(&format!("{path}/resources")).await["resources"].as_array().unwrap().iter().map(|r| r["resource_name"].clone()).collect();
+    let names: Vec<Value> = world.get(&format!("{path}/resources")).await["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["resource_name"].clone())
+        .collect();
     assert_eq!(names, [json!("b"), json!("d")]);
 }
 
@@ -117,7 +139,8 @@ async fn replacement_creates_before_it_deletes_and_dependants_follow() {
     assert_eq!(new["resource_status"], "CREATE_COMPLETE");
     assert_eq!(world.resource(&path, "b").await["resource_status"], "UPDATE_COMPLETE");
     let history = world.history(&path).await;
-    let tail: Vec<&str> = history.iter().map(String::as_str).skip_while(|line| !line.contains("UPDATE_IN_PROGRESS Stack")).collect();
+    let tail: Vec<&str> =
+        history.iter().map(String::as_str).skip_while(|line| !line.contains("UPDATE_IN_PROGRESS Stack")).collect();
     assert_eq!(
         tail,
         [
@@ -158,7 +181,9 @@ async fn a_failed_update_goes_back_to_the_old_objects() {
 #[tokio::test]
 async fn a_newer_update_takes_over() {
     let world = World::new().await;
-    let template = |value: &str, wait: i64| hot(json!({"a": test_resource(json!({"value": value, "action_wait_secs": {"update": wait}}))}));
+    let template = |value: &str, wait: i64| {
+        hot(json!({"a": test_resource(json!({"value": value, "action_wait_secs": {"update": wait}}))}))
+    };
     let path = world.deploy("over", template("1", 0)).await;
     let answer = world.member(Method::PUT, &path, json!({"template": template("2", -1)})).await;
     assert_eq!(answer.status, 202);
@@ -183,7 +208,9 @@ async fn delete_wins_over_everything_and_cancel_goes_back() {
     assert_eq!(world.member(Method::POST, &format!("{path}/actions"), json!({"suspend": null})).await.status, 409);
     assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
 
-    let template = |value: &str, wait: i64| hot(json!({"a": test_resource(json!({"value": value, "action_wait_secs": {"update": wait}}))}));
+    let template = |value: &str, wait: i64| {
+        hot(json!({"a": test_resource(json!({"value": value, "action_wait_secs": {"update": wait}}))}))
+    };
     let path = world.deploy("c", template("1", 0)).await;
     world.member(Method::PUT, &path, json!({"template": template("2", -1)})).await;
     let answer = world.member(Method::POST, &format!("{path}/actions"), json!({"cancel_update": null})).await;
@@ -196,7 +223,9 @@ async fn delete_wins_over_everything_and_cancel_goes_back() {
 async fn suspend_resume_check() {
     let world = World::new().await;
     let path = world.deploy("sr", hot(json!({"a": test_resource(json!({})), "n": {"type": "OS::Heat::None"}}))).await;
-    for (action, status) in [("suspend", "SUSPEND_COMPLETE"), ("resume", "RESUME_COMPLETE"), ("check", "CHECK_COMPLETE")] {
+    for (action, status) in
+        [("suspend", "SUSPEND_COMPLETE"), ("resume", "RESUME_COMPLETE"), ("check", "CHECK_COMPLETE")]
+    {
         let answer = world.member(Method::POST, &format!("{path}/actions"), json!({action: null})).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let stack = world.settle(&path).await;
@@ -206,7 +235,12 @@ async fn suspend_resume_check() {
             assert_eq!(answer.body["error"]["message"], "Updating a stack when it is suspended is not supported.");
         }
     }
-    assert!(world.get(&path).await["stack"]["stack_status_reason"].as_str().unwrap().ends_with("'CHECK' not fully supported (see resources)"));
+    assert!(
+        world.get(&path).await["stack"]["stack_status_reason"]
+            .as_str()
+            .unwrap()
+            .ends_with("'CHECK' not fully supported (see resources)")
+    );
     assert_eq!(world.resource(&path, "n").await["resource_status_reason"], "CHECK not supported for OS::Heat::None");
 }
 
@@ -218,7 +252,10 @@ async fn a_timeout_fails_the_stack_and_its_resources() {
     let stack = world.get(&path).await["stack"].take();
     assert_eq!((&stack["stack_status"], &stack["stack_status_reason"]), (&json!("CREATE_FAILED"), &json!("Timed out")));
     let reason = world.resource(&path, "a").await["resource_status_reason"].as_str().unwrap().to_owned();
-    assert!(reason.starts_with("CREATE aborted (Task create from TestResource \"a\"") && reason.ends_with("Timed out)"), "{reason}");
+    assert!(
+        reason.starts_with("CREATE aborted (Task create from TestResource \"a\"") && reason.ends_with("Timed out)"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -231,7 +268,10 @@ async fn an_unhealthy_mark_replaces_at_the_next_update() {
     let answer = world.member(Method::PATCH, &format!("{path}/resources/a"), mark).await;
     assert_eq!((answer.status, answer.body), (200, Value::Null));
     let resource = world.resource(&path, "a").await;
-    assert_eq!((&resource["resource_status"], &resource["resource_status_reason"]), (&json!("CHECK_FAILED"), &json!("sick")));
+    assert_eq!(
+        (&resource["resource_status"], &resource["resource_status_reason"]),
+        (&json!("CHECK_FAILED"), &json!("sick"))
+    );
     world.update(&path, json!({"template": template})).await;
     assert_ne!(world.resource(&path, "a").await["physical_resource_id"], old);
 }
@@ -249,9 +289,15 @@ async fn a_thousand_resources() {
     println!("1000 resources: {:?}", started.elapsed());
     assert_eq!(world.status(&path).await, "CREATE_COMPLETE");
     assert_eq!(world.get(&format!("{path}/resources")).await["resources"].as_array().unwrap().len(), 1000);
-    assert_eq!(world.get(&format!("{path}/events")).await["events"].as_array().unwrap().len(), 1000, "old events are purged");
+    assert_eq!(
+        world.get(&format!("{path}/events")).await["events"].as_array().unwrap().len(),
+        1000,
+        "old events are purged"
+    );
     resources.insert("one-too-many".into(), json!({"type": "OS::Heat::None"}));
-    let answer = world.member(Method::POST, "/stacks", json!({"stack_name": "more", "template": hot(Value::Object(resources))})).await;
+    let answer = world
+        .member(Method::POST, "/stacks", json!({"stack_name": "more", "template": hot(Value::Object(resources))}))
+        .await;
     assert_eq!((answer.status, &answer.body["error"]["type"]), (400, &json!("RequestLimitExceeded")));
     assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
 }
@@ -301,5 +347,8 @@ async fn a_hook_waits_until_it_is_cleared() {
     assert_eq!(world.member(Method::POST, &signal, json!({"unset_hook": "pre-create"})).await.status, 200);
     assert_eq!(world.settle(&path).await["stack_status"], "CREATE_COMPLETE");
     assert!(world.history(&path).await.contains(&"a: INIT_COMPLETE Hook pre-create is cleared".to_owned()));
-    assert_eq!(world.member(Method::POST, &signal, json!({})).await.body["error"]["type"], "ResourceActionNotSupported");
+    assert_eq!(
+        world.member(Method::POST, &signal, json!({})).await.body["error"]["type"],
+        "ResourceActionNotSupported"
+    );
 }

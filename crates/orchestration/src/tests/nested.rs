@@ -37,16 +37,24 @@ async fn a_template_is_a_type() {
     assert_eq!(stack["stack_status"], "CREATE_COMPLETE", "{stack}");
     let output = |stack: &Value, n: usize| stack["outputs"][n]["output_value"].clone();
     assert_eq!((output(&stack, 0), output(&stack, 1)), (json!("big"), json!("big")));
-    assert!(output(&stack, 2).as_str().unwrap().starts_with(&format!("arn:openstack:heat::{PROJECT}:stacks/out-n-")), "{stack}");
+    assert!(
+        output(&stack, 2).as_str().unwrap().starts_with(&format!("arn:openstack:heat::{PROJECT}:stacks/out-n-")),
+        "{stack}"
+    );
     assert_eq!(world.resource(&path, "after").await["attributes"]["output"], "big");
     let resource = world.resource(&path, "n").await;
-    let links: Vec<&str> = resource["links"].as_array().unwrap().iter().map(|link| link["rel"].as_str().unwrap()).collect();
+    let links: Vec<&str> =
+        resource["links"].as_array().unwrap().iter().map(|link| link["rel"].as_str().unwrap()).collect();
     assert_eq!(links, ["self", "stack", "nested"]);
     assert_eq!(world.get("/stacks").await["stacks"].as_array().unwrap().len(), 1);
     assert_eq!(world.get("/stacks?show_nested=true").await["stacks"].as_array().unwrap().len(), 2);
     let all = world.get(&format!("{path}/resources?nested_depth=2")).await;
-    let names: Vec<(Value, Value)> =
-        all["resources"].as_array().unwrap().iter().map(|r| (r["resource_name"].clone(), r["parent_resource"].clone())).collect();
+    let names: Vec<(Value, Value)> = all["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["resource_name"].clone(), r["parent_resource"].clone()))
+        .collect();
     assert!(names.contains(&(json!("r"), json!("n"))), "{names:?}");
     let child = resource["physical_resource_id"].as_str().unwrap().to_owned();
 
@@ -67,7 +75,10 @@ async fn an_inner_failure_is_told_with_its_path() {
     let path = world.create("f", json!({"template": template, "files": {"bad.yaml": bad}})).await;
     let stack = world.settle(&path).await;
     assert_eq!(stack["stack_status"], "CREATE_FAILED");
-    assert_eq!(stack["stack_status_reason"], "Resource CREATE failed: ValueError: resources.web.resources.r: Test Resource failed r");
+    assert_eq!(
+        stack["stack_status_reason"],
+        "Resource CREATE failed: ValueError: resources.web.resources.r: Test Resource failed r"
+    );
     assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
 }
 
@@ -75,13 +86,24 @@ async fn an_inner_failure_is_told_with_its_path() {
 async fn endless_nesting_is_refused() {
     let world = World::new().await;
     let own = json!({"heat_template_version": "rocky", "resources": {"r": {"type": "self.yaml"}}});
-    let answer = world.member(Method::POST, "/stacks", json!({"stack_name": "s", "template": own, "files": {"self.yaml": own.to_string()}})).await;
+    let answer = world
+        .member(
+            Method::POST,
+            "/stacks",
+            json!({"stack_name": "s", "template": own, "files": {"self.yaml": own.to_string()}}),
+        )
+        .await;
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body["error"]["message"].as_str().unwrap().contains("Recursion depth exceeds 5."));
     let explosion = hot(json!({"g": {"type": "OS::Heat::ResourceGroup", "properties": {"count": 100, "resource_def": {
         "type": "OS::Heat::ResourceGroup", "properties": {"count": 100, "resource_def": {"type": "OS::Heat::None"}}}}}}));
     let answer = world.member(Method::POST, "/stacks", json!({"stack_name": "s", "template": explosion})).await;
-    assert_eq!((answer.status, &answer.body["error"]["type"]), (400, &json!("RequestLimitExceeded")), "{}", answer.body);
+    assert_eq!(
+        (answer.status, &answer.body["error"]["type"]),
+        (400, &json!("RequestLimitExceeded")),
+        "{}",
+        answer.body
+    );
 }
 
 fn group(count: u64, value: &str, removal: Value) -> Value {
@@ -132,13 +154,22 @@ async fn a_stack_is_a_resource() {
         template["outputs"] = json!({"o": {"value": {"get_attr": ["s", "outputs", "o"]}}});
         template
     };
-    let answer = world.member(Method::POST, "/stacks", json!({"stack_name": "r", "template": template("x", "DARK")})).await;
+    let answer =
+        world.member(Method::POST, "/stacks", json!({"stack_name": "r", "template": template("x", "DARK")})).await;
     assert_eq!(answer.status, 400);
-    assert!(answer.body["error"]["message"].as_str().unwrap().contains("Cannot establish connection to Heat endpoint at region \"DARK\""));
+    assert!(
+        answer.body["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("Cannot establish connection to Heat endpoint at region \"DARK\"")
+    );
     let path = world.deploy("r", template("x", "RegionOne")).await;
     assert_eq!(world.get(&path).await["stack"]["outputs"][0]["output_value"], "x", "{}", world.get(&path).await);
     let stack = world.update(&path, json!({"template": template("y", "RegionOne")})).await;
-    assert_eq!((&stack["stack_status"], &stack["outputs"][0]["output_value"]), (&json!("UPDATE_COMPLETE"), &json!("y")));
+    assert_eq!(
+        (&stack["stack_status"], &stack["outputs"][0]["output_value"]),
+        (&json!("UPDATE_COMPLETE"), &json!("y"))
+    );
     assert_eq!(world.get("/stacks").await["stacks"].as_array().unwrap().len(), 2);
     assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
     assert_eq!(world.get("/stacks").await["stacks"], json!([]));
@@ -155,7 +186,14 @@ async fn administrators_make_users() {
         "u": {"type": "OS::Keystone::User", "properties": {"password": "x", "default_project": {"get_resource": "p"},
             "roles": [{"role": "member-role", "project": {"get_resource": "p"}}]}},
     }));
-    let answer = world.ask("admin", Method::POST, &format!("/orchestration/v1/{PROJECT}/stacks"), json!({"stack_name": "k", "template": template})).await;
+    let answer = world
+        .ask(
+            "admin",
+            Method::POST,
+            &format!("/orchestration/v1/{PROJECT}/stacks"),
+            json!({"stack_name": "k", "template": template}),
+        )
+        .await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     let path = format!("/stacks/k/{}", answer.body["stack"]["id"].as_str().unwrap());
     let stack = world.settle(&path).await;

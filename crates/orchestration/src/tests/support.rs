@@ -1,9 +1,6 @@
 //! A cloud in one process: this service with a real database and a real queue, and small fakes of its neighbours.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::body::Body as HttpBody;
@@ -67,7 +64,6 @@ impl Identity for Tokens {
 pub struct World {
     pub database: Database,
     pub dispatcher: Arc<Dispatcher>,
-    pub queue: Queue,
     pub fakes: Arc<Fakes>,
     pub settings: Settings,
     stop: watch::Sender<bool>,
@@ -103,19 +99,16 @@ impl World {
 
     fn start(database: Database, fakes: Arc<Fakes>, settings: Settings) -> World {
         let dispatcher = Dispatcher::new();
-        let queue = Queue::new(database.clone(), sahab_task::Settings { idle: Duration::from_millis(50), ..Default::default() });
+        let queue = Queue::new(
+            database.clone(),
+            sahab_task::Settings { idle: Duration::from_millis(50), ..Default::default() },
+        );
         let bus = EventBus::new();
         fakes.connect(bus.clone());
         let cloud: Arc<dyn Cloud> = dispatcher.clone();
-        let service = OrchestrationService::new(
-            database.clone(),
-            queue.clone(),
-            cloud,
-            Arc::new(Tokens),
-            bus,
-            settings.clone(),
-        )
-        .unwrap();
+        let service =
+            OrchestrationService::new(database.clone(), queue.clone(), cloud, Arc::new(Tokens), bus, settings.clone())
+                .unwrap();
         let mut services = super::fakes::services(fakes.clone());
         services.push(service.service());
         dispatcher.install(services, Arc::new(Tokens)).unwrap();
@@ -124,7 +117,7 @@ impl World {
         let (runner, handlers, ended) = (queue.clone(), service.handlers(), stopped.clone());
         runtime.spawn(async move { runner.run(handlers, ended).await });
         runtime.spawn(async move { service.run(stopped).await });
-        World { database, dispatcher, queue, fakes, settings, stop, runtime: Some(runtime) }
+        World { database, dispatcher, fakes, settings, stop, runtime: Some(runtime) }
     }
 
     /// The process is killed: whatever ran is gone. A new one starts on the same database and the same neighbours.
@@ -200,10 +193,6 @@ impl World {
         self.get(path).await["stack"]["stack_status"].as_str().unwrap().to_owned()
     }
 
-    pub async fn output(&self, path: &str, key: &str) -> Value {
-        self.get(&format!("{path}/outputs/{key}")).await["output"]["output_value"].take()
-    }
-
     pub async fn resource(&self, path: &str, name: &str) -> Value {
         self.get(&format!("{path}/resources/{name}")).await["resource"].take()
     }
@@ -219,7 +208,12 @@ impl World {
         let events = self.get(&format!("{path}/events?sort_dir=asc")).await;
         let text = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
         let lines = events["events"].as_array().unwrap().iter().map(|event| {
-            format!("{}: {} {}", text(event, "resource_name"), text(event, "resource_status"), text(event, "resource_status_reason"))
+            format!(
+                "{}: {} {}",
+                text(event, "resource_name"),
+                text(event, "resource_status"),
+                text(event, "resource_status_reason")
+            )
         });
         lines.collect()
     }

@@ -18,7 +18,10 @@ use crate::{
 
 pub fn roles_schema() -> PropertySchema {
     let text = PropertySchema::string;
-    PropertySchema::list("List of role assignments.").updatable().of(PropertySchema::map("Map between role with either project or domain.").with([
+    PropertySchema::list("List of role assignments.").updatable().of(PropertySchema::map(
+        "Map between role with either project or domain.",
+    )
+    .with([
         ("role", text("Keystone role.").required().custom("keystone.role")),
         ("project", text("Keystone project.").custom("keystone.project")),
         ("domain", text("Keystone domain.").custom("keystone.domain")),
@@ -33,10 +36,14 @@ pub fn check(properties: &ResolvedProperties) -> Result<()> {
     for item in properties.list("roles").into_iter().flatten() {
         match (item["project"].is_null(), item["domain"].is_null()) {
             (false, false) => {
-                return Err(error::validation("Cannot define the following properties at the same time: project, domain."));
+                return Err(error::validation(
+                    "Cannot define the following properties at the same time: project, domain.",
+                ));
             }
             (true, true) => {
-                return Err(error::validation("At least one of the following properties must be specified: project, domain."));
+                return Err(error::validation(
+                    "At least one of the following properties must be specified: project, domain.",
+                ));
             }
             _ => {}
         }

@@ -24,13 +24,27 @@ impl Project {
         let description = Description::new("OS::Keystone::Project", "Heat Template Resource for Keystone Project.")
             .properties([
                 ("name", text("Name of keystone project.").updatable()),
-                ("domain", text("Name or id of keystone domain.").default_value("default").custom("keystone.domain").updatable()),
+                (
+                    "domain",
+                    text("Name or id of keystone domain.")
+                        .default_value("default")
+                        .custom("keystone.domain")
+                        .updatable(),
+                ),
                 ("description", text("Description of keystone project.").default_value("").updatable()),
-                ("enabled", PropertySchema::boolean("This project is enabled or disabled.").default_value(true).updatable()),
-                ("parent", text("The name or ID of parent of this keystone project in hierarchy.").custom("keystone.project")),
+                (
+                    "enabled",
+                    PropertySchema::boolean("This project is enabled or disabled.").default_value(true).updatable(),
+                ),
+                (
+                    "parent",
+                    text("The name or ID of parent of this keystone project in hierarchy.").custom("keystone.project"),
+                ),
                 (
                     "tags",
-                    PropertySchema::list("A list of tags for labeling and sorting projects.").default_value(json!([])).updatable(),
+                    PropertySchema::list("A list of tags for labeling and sorting projects.")
+                        .default_value(json!([]))
+                        .updatable(),
                 ),
             ])
             .attributes([
@@ -38,7 +52,13 @@ impl Project {
                 ("parent_id", AttributeSchema::typed(PropertyKind::String, "Parent project id.")),
                 ("domain_id", AttributeSchema::typed(PropertyKind::String, "Domain id for project.")),
                 ("enabled", AttributeSchema::typed(PropertyKind::Boolean, "Flag of enable project.")),
-                ("is_domain", AttributeSchema::typed(PropertyKind::Boolean, "Indicates whether the project also acts as a domain.")),
+                (
+                    "is_domain",
+                    AttributeSchema::typed(
+                        PropertyKind::Boolean,
+                        "Indicates whether the project also acts as a domain.",
+                    ),
+                ),
             ])
             .service(SERVICE, "keystone")
             .admin_only();

@@ -32,12 +32,24 @@ impl User {
         let description = Description::new("OS::Keystone::User", "Heat Template Resource for Keystone User.")
             .properties([
                 ("name", text("Name of keystone user.").updatable()),
-                ("domain", text("Name or ID of keystone domain.").default_value("default").custom("keystone.domain").updatable()),
+                (
+                    "domain",
+                    text("Name or ID of keystone domain.")
+                        .default_value("default")
+                        .custom("keystone.domain")
+                        .updatable(),
+                ),
                 ("description", text("Description of keystone user.").default_value("").updatable()),
-                ("enabled", PropertySchema::boolean("Keystone user is enabled or disabled.").default_value(true).updatable()),
+                (
+                    "enabled",
+                    PropertySchema::boolean("Keystone user is enabled or disabled.").default_value(true).updatable(),
+                ),
                 ("email", text("Email address of keystone user.").updatable()),
                 ("password", text("Password of keystone user.").updatable()),
-                ("default_project", text("Name or ID of default project of keystone user.").custom("keystone.project").updatable()),
+                (
+                    "default_project",
+                    text("Name or ID of default project of keystone user.").custom("keystone.project").updatable(),
+                ),
                 (
                     "groups",
                     PropertySchema::list("Keystone user groups.")
@@ -51,7 +63,10 @@ impl User {
                 ("default_project_id", AttributeSchema::typed(PropertyKind::String, "Default project id for user.")),
                 ("domain_id", AttributeSchema::typed(PropertyKind::String, "Domain id for user.")),
                 ("enabled", AttributeSchema::typed(PropertyKind::Boolean, "Flag of enable user.")),
-                ("password_expires_at", AttributeSchema::typed(PropertyKind::String, "Show user password expiration time.")),
+                (
+                    "password_expires_at",
+                    AttributeSchema::typed(PropertyKind::String, "Show user password expiration time."),
+                ),
             ])
             .service(SERVICE, "keystone")
             .admin_only();
@@ -59,7 +74,8 @@ impl User {
     }
 
     async fn bring_memberships(&self, act: &Act, object: &mut Object) -> Result<()> {
-        let wanted: BTreeSet<String> = object.list("groups").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let wanted: BTreeSet<String> =
+            object.list("groups").iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let given: BTreeSet<String> =
             object.data.get(GROUPS).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
         let path = |group: &str| format!("/v3/groups/{}/users/{}", escape(group), escape(object.id()));

@@ -20,13 +20,20 @@ pub struct UserRoleAssignment {
 
 impl UserRoleAssignment {
     pub fn new() -> Self {
-        let description = Description::new("OS::Keystone::UserRoleAssignment", "Resource for granting roles to a user.")
-            .properties([
-                ("user", PropertySchema::string("Name or id of keystone user.").required().custom("keystone.user").updatable()),
-                ("roles", assignments::roles_schema()),
-            ])
-            .service(SERVICE, "keystone")
-            .admin_only();
+        let description =
+            Description::new("OS::Keystone::UserRoleAssignment", "Resource for granting roles to a user.")
+                .properties([
+                    (
+                        "user",
+                        PropertySchema::string("Name or id of keystone user.")
+                            .required()
+                            .custom("keystone.user")
+                            .updatable(),
+                    ),
+                    ("roles", assignments::roles_schema()),
+                ])
+                .service(SERVICE, "keystone")
+                .admin_only();
         UserRoleAssignment { description }
     }
 }

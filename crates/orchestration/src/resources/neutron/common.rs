@@ -69,13 +69,22 @@ impl Collection {
         let found = self.show(act, object).await?;
         match found["status"].as_str().unwrap_or("ACTIVE") {
             "BUILD" => Ok(Progress::wait_for(object.id())),
-            "ERROR" | "DEGRADED" => Err(in_error(format!("Went to status {} due to \"Unknown\"", found["status"].as_str().unwrap_or_default()))),
+            "ERROR" | "DEGRADED" => Err(in_error(format!(
+                "Went to status {} due to \"Unknown\"",
+                found["status"].as_str().unwrap_or_default()
+            ))),
             _ => Ok(Progress::Done),
         }
     }
 
     /// Sends the changed values; empty changes send nothing.
-    pub async fn update(&self, act: &Act, object: &Object, diff: &PropertyDiff, mut body: Map<String, Value>) -> Result<()> {
+    pub async fn update(
+        &self,
+        act: &Act,
+        object: &Object,
+        diff: &PropertyDiff,
+        mut body: Map<String, Value>,
+    ) -> Result<()> {
         if diff.changed.contains_key("value_specs") {
             merge_value_specs(object, &mut body);
         }
@@ -184,11 +193,17 @@ pub fn refuse_agents(properties: &ResolvedProperties, name: &str) -> Result<()> 
 }
 
 pub fn conflicting(a: &str, b: &str) -> Error {
-    Error::invalid("ResourcePropertyConflict", format!("Cannot define the following properties at the same time: {a}, {b}."))
+    Error::invalid(
+        "ResourcePropertyConflict",
+        format!("Cannot define the following properties at the same time: {a}, {b}."),
+    )
 }
 
 pub fn unspecified(a: &str, b: &str) -> Error {
-    Error::invalid("PropertyUnspecifiedError", format!("At least one of the following properties must be specified: {a}, {b}."))
+    Error::invalid(
+        "PropertyUnspecifiedError",
+        format!("At least one of the following properties must be specified: {a}, {b}."),
+    )
 }
 
 /// Whether the property has a value, known or not.
@@ -219,7 +234,8 @@ pub fn interfaces_where(all: &[Neighbour<'_>], test: &dyn Fn(&Neighbour<'_>) -> 
 pub fn interfaces_for_port(port: Option<&Value>, all: &[Neighbour<'_>]) -> Vec<String> {
     let Some(port) = port else { return Vec::new() };
     let name = port["get_resource"].as_str().or_else(|| port["Ref"].as_str());
-    let found = name.and_then(|name| all.iter().find(|other| other.name == name && other.type_name == "OS::Neutron::Port"));
+    let found =
+        name.and_then(|name| all.iter().find(|other| other.name == name && other.type_name == "OS::Neutron::Port"));
     let subnets: Vec<&Value> = found
         .and_then(|port| port.raw(&["fixed_ips"]))
         .and_then(Value::as_array)
@@ -230,7 +246,9 @@ pub fn interfaces_for_port(port: Option<&Value>, all: &[Neighbour<'_>]) -> Vec<S
     if subnets.is_empty() {
         return interfaces_where(all, &|_| true);
     }
-    interfaces_where(all, &|interface| interface.raw(&["subnet", "subnet_id"]).is_none_or(|subnet| subnets.contains(&subnet)))
+    interfaces_where(all, &|interface| {
+        interface.raw(&["subnet", "subnet_id"]).is_none_or(|subnet| subnets.contains(&subnet))
+    })
 }
 
 pub fn query(path: &str, pairs: &[(&str, &str)]) -> String {

@@ -69,7 +69,9 @@ impl ResourceType for FloatingIp {
             .iter()
             .filter(|other| match other.type_name {
                 "OS::Neutron::RouterGateway" => other.raw(&["network", "network_id"]) == network,
-                "OS::Neutron::Router" => other.raw(&["external_gateway_info"]).and_then(|info| info.get("network")) == network,
+                "OS::Neutron::Router" => {
+                    other.raw(&["external_gateway_info"]).and_then(|info| info.get("network")) == network
+                }
                 _ => false,
             })
             .map(|other| other.name.to_owned())

@@ -23,11 +23,22 @@ const GIVEN: &str = "given";
 impl FloatingIpAssociation {
     pub fn new() -> Self {
         let text = PropertySchema::string;
-        let description = describe("OS::Neutron::FloatingIPAssociation", "A resource for associating floating ips and ports.").properties([
-            ("floatingip_id", text("ID of the floating IP to associate.").required().updatable()),
-            ("port_id", text("ID of an existing port with at least one IP address to associate with this floating IP.").required().custom("neutron.port").updatable()),
-            ("fixed_ip_address", text("IP address to use if the port has multiple addresses.").custom("ip_addr").updatable()),
-        ]);
+        let description =
+            describe("OS::Neutron::FloatingIPAssociation", "A resource for associating floating ips and ports.")
+                .properties([
+                    ("floatingip_id", text("ID of the floating IP to associate.").required().updatable()),
+                    (
+                        "port_id",
+                        text("ID of an existing port with at least one IP address to associate with this floating IP.")
+                            .required()
+                            .custom("neutron.port")
+                            .updatable(),
+                    ),
+                    (
+                        "fixed_ip_address",
+                        text("IP address to use if the port has multiple addresses.").custom("ip_addr").updatable(),
+                    ),
+                ]);
         FloatingIpAssociation { description }
     }
 }

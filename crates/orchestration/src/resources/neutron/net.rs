@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use sahab_contract::Result;
 use serde_json::{Value, json};
 
-use super::common::{Collection, body_of, changes_of, check_value_specs, describe, refuse_agents, tags_schema, value_specs_schema};
+use super::common::{
+    Collection, body_of, changes_of, check_value_specs, describe, refuse_agents, tags_schema, value_specs_schema,
+};
 use crate::{
     properties::{AttributeSchema, PropertyDiff, PropertyKind, PropertySchema, ResolvedProperties},
     resources::{Act, Description, Object, Progress, ResourceType, Update},

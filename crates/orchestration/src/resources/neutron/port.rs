@@ -226,7 +226,9 @@ impl ResourceType for Port {
         match name {
             "subnets" => {
                 let mut subnets = Vec::new();
-                for id in port["fixed_ips"].as_array().into_iter().flatten().filter_map(|fixed| fixed["subnet_id"].as_str()) {
+                for id in
+                    port["fixed_ips"].as_array().into_iter().flatten().filter_map(|fixed| fixed["subnet_id"].as_str())
+                {
                     let found = rest::find(act, SERVICE, &rest::member("/v2.0/subnets", id), "subnet").await?;
                     subnets.extend(found);
                 }

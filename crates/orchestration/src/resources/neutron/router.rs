@@ -5,7 +5,8 @@ use sahab_contract::Result;
 use serde_json::{Map, Value, json};
 
 use super::common::{
-    Collection, body_of, changes_of, check_value_specs, describe, refuse_agents, subnets_on, tags_schema, value_specs_schema,
+    Collection, body_of, changes_of, check_value_specs, describe, refuse_agents, subnets_on, tags_schema,
+    value_specs_schema,
 };
 use crate::{
     properties::{AttributeSchema, PropertyDiff, PropertyKind, PropertySchema, ResolvedProperties},
@@ -102,7 +103,9 @@ impl ResourceType for Router {
     fn validate(&self, properties: &ResolvedProperties) -> Result<()> {
         refuse_agents(properties, "l3_agent_ids")?;
         if properties.text("l3_agent_id").is_some() {
-            return Err(crate::template::error::validation("Property l3_agent_id is not supported: this cloud has no such agents to choose from"));
+            return Err(crate::template::error::validation(
+                "Property l3_agent_id is not supported: this cloud has no such agents to choose from",
+            ));
         }
         if properties.boolean("distributed") == Some(true) && properties.boolean("ha") == Some(true) {
             return Err(super::common::conflicting("distributed", "ha"));

@@ -20,14 +20,17 @@ pub struct RouterInterface {
 impl RouterInterface {
     pub fn new() -> Self {
         let text = PropertySchema::string;
-        let description = describe("OS::Neutron::RouterInterface", "A resource for managing Neutron router interfaces.").properties([
-            ("router", text("The router.").required().custom("neutron.router")),
-            ("router_id", text("ID of the router.").alias_of("router")),
-            ("subnet", text("The subnet, either subnet or port should be specified.").custom("neutron.subnet")),
-            ("subnet_id", text("The subnet, either subnet or port should be specified.").alias_of("subnet")),
-            ("port", text("The port, either subnet or port should be specified.").custom("neutron.port")),
-            ("port_id", text("The port, either subnet or port should be specified.").alias_of("port")),
-        ]);
+        let description =
+            describe("OS::Neutron::RouterInterface", "A resource for managing Neutron router interfaces.").properties(
+                [
+                    ("router", text("The router.").required().custom("neutron.router")),
+                    ("router_id", text("ID of the router.").alias_of("router")),
+                    ("subnet", text("The subnet, either subnet or port should be specified.").custom("neutron.subnet")),
+                    ("subnet_id", text("The subnet, either subnet or port should be specified.").alias_of("subnet")),
+                    ("port", text("The port, either subnet or port should be specified.").custom("neutron.port")),
+                    ("port_id", text("The port, either subnet or port should be specified.").alias_of("port")),
+                ],
+            );
         RouterInterface { description }
     }
 }

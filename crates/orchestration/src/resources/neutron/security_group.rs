@@ -18,8 +18,28 @@ const GROUPS: Collection = Collection { path: "/v2.0/security-groups", key: "sec
 pub const RULES_PATH: &str = "/v2.0/security-group-rules";
 
 const PROTOCOLS: [&str; 22] = [
-    "ah", "dccp", "egp", "esp", "gre", "icmp", "icmpv6", "igmp", "ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt",
-    "ipv6-opts", "ipv6-route", "ospf", "pgm", "rsvp", "sctp", "tcp", "udp", "udplite", "vrrp",
+    "ah",
+    "dccp",
+    "egp",
+    "esp",
+    "gre",
+    "icmp",
+    "icmpv6",
+    "igmp",
+    "ipv6-encap",
+    "ipv6-frag",
+    "ipv6-icmp",
+    "ipv6-nonxt",
+    "ipv6-opts",
+    "ipv6-route",
+    "ospf",
+    "pgm",
+    "rsvp",
+    "sctp",
+    "tcp",
+    "udp",
+    "udplite",
+    "vrrp",
 ];
 
 /// A protocol by name or number, as text.
@@ -65,10 +85,18 @@ impl SecurityGroup {
             ("remote_ip_prefix", text("The remote IP prefix (CIDR) to be associated with this security group rule.").custom("net_cidr")),
             ("description", text("Description of the security group rule.")),
         ]);
-        let description = describe("OS::Neutron::SecurityGroup", "A resource for managing Neutron security groups.").properties([
-            ("name", text("A string specifying a symbolic name for the security group, which is not required to be unique.").updatable()),
+        let description = describe("OS::Neutron::SecurityGroup", "A resource for managing Neutron security groups.")
+            .properties([
+            (
+                "name",
+                text("A string specifying a symbolic name for the security group, which is not required to be unique.")
+                    .updatable(),
+            ),
             ("description", text("Description of the security group.").updatable()),
-            ("rules", PropertySchema::list("List of security group rules.").default_value(json!([])).updatable().of(rule)),
+            (
+                "rules",
+                PropertySchema::list("List of security group rules.").default_value(json!([])).updatable().of(rule),
+            ),
             ("stateful", PropertySchema::boolean("If the security group is stateful or not.").updatable()),
         ]);
         SecurityGroup { description }
@@ -154,7 +182,8 @@ impl SecurityGroup {
 }
 
 fn body(object: &Object) -> Map<String, Value> {
-    let mut body = super::common::body_of(object, &[("name", "name"), ("description", "description"), ("stateful", "stateful")]);
+    let mut body =
+        super::common::body_of(object, &[("name", "name"), ("description", "description"), ("stateful", "stateful")]);
     body.entry("description".to_owned()).or_insert_with(|| json!(""));
     body
 }
@@ -210,7 +239,8 @@ mod tests {
 
     #[test]
     fn rules_of_the_template_and_of_the_service_compare() {
-        let item = json!({"protocol": "tcp", "port_range_min": 80, "port_range_max": 80, "remote_mode": "remote_ip_prefix"});
+        let item =
+            json!({"protocol": "tcp", "port_range_min": 80, "port_range_max": 80, "remote_mode": "remote_ip_prefix"});
         let told = rule_of(&item, "g");
         let kept = json!({
             "id": "r", "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "port_range_min": "80",
@@ -222,7 +252,8 @@ mod tests {
 
     #[test]
     fn own_egress_rules_displace_the_default_ones() {
-        let object = |rules: Value| Object { properties: Map::from_iter([("rules".to_owned(), rules)]), ..Default::default() };
+        let object =
+            |rules: Value| Object { properties: Map::from_iter([("rules".to_owned(), rules)]), ..Default::default() };
         assert_eq!(wanted(&object(json!([])), "g").len(), 2);
         assert_eq!(wanted(&object(json!([{"direction": "egress", "protocol": "tcp"}])), "g").len(), 1);
     }

@@ -5,7 +5,8 @@ use sahab_contract::Result;
 use serde_json::{Map, Value, json};
 
 use super::common::{
-    Collection, body_of, changes_of, check_value_specs, conflicting, describe, has, tags_schema, unspecified, value_specs_schema,
+    Collection, body_of, changes_of, check_value_specs, conflicting, describe, has, tags_schema, unspecified,
+    value_specs_schema,
 };
 use crate::{
     properties::{AttributeSchema, PropertyDiff, PropertyKind, PropertySchema, ResolvedProperties},

@@ -118,7 +118,9 @@ impl Container {
                     let same_network = has["net_id"] == item["network"];
                     let addresses = has["fixed_ips"].as_array().into_iter().flatten();
                     same_network
-                        && item["fixed_ip"].as_str().is_none_or(|ip| addresses.clone().any(|fixed| fixed["ip_address"] == ip))
+                        && item["fixed_ip"]
+                            .as_str()
+                            .is_none_or(|ip| addresses.clone().any(|fixed| fixed["ip_address"] == ip))
                 }
             };
             match present.iter().position(fits) {
@@ -173,7 +175,21 @@ fn nets(items: &[Value]) -> Value {
 fn body(object: &Object) -> Result<(Map<String, Value>, &'static str)> {
     let mut body = rest::given(
         &object.properties,
-        &["name", "image", "cpu", "memory", "environment", "workdir", "labels", "image_pull_policy", "interactive", "image_driver", "hints", "hostname", "security_groups"],
+        &[
+            "name",
+            "image",
+            "cpu",
+            "memory",
+            "environment",
+            "workdir",
+            "labels",
+            "image_pull_policy",
+            "interactive",
+            "image_driver",
+            "hints",
+            "hostname",
+            "security_groups",
+        ],
     );
     // An empty name is no name.
     if body.get("name").and_then(Value::as_str) == Some("") {
@@ -201,8 +217,8 @@ fn body(object: &Object) -> Result<(Map<String, Value>, &'static str)> {
         body.insert("tty".into(), tty.into());
     }
     if let Some(command) = object.text("command") {
-        let words = shlex::split(command)
-            .ok_or_else(|| Error::invalid("BadRequest", "command: a quotation is not closed"))?;
+        let words =
+            shlex::split(command).ok_or_else(|| Error::invalid("BadRequest", "command: a quotation is not closed"))?;
         body.insert("command".into(), if tty.is_some() { json!(words) } else { command.into() });
     }
     if let Some(policy) = object.text("restart_policy").filter(|policy| !policy.is_empty()) {
@@ -238,7 +254,9 @@ impl ResourceType for Container {
                 continue;
             }
             if given("network") && given("port") {
-                return Err(error::validation("Cannot define the following properties at the same time: network, port."));
+                return Err(error::validation(
+                    "Cannot define the following properties at the same time: network, port.",
+                ));
             }
             if !given("network") && !given("port") {
                 return Err(error::validation(
@@ -249,10 +267,14 @@ impl ResourceType for Container {
         for mount in properties.list("mounts").into_iter().flatten() {
             match (mount["volume_id"].is_null(), mount["volume_size"].is_null()) {
                 (false, false) => {
-                    return Err(error::validation("Cannot define the following properties at the same time: volume_id, volume_size."));
+                    return Err(error::validation(
+                        "Cannot define the following properties at the same time: volume_id, volume_size.",
+                    ));
                 }
                 (true, true) if !properties.unknown.contains("mounts") => {
-                    return Err(error::validation("At least one of the following properties must be specified: volume_id, volume_size."));
+                    return Err(error::validation(
+                        "At least one of the following properties must be specified: volume_id, volume_size.",
+                    ));
                 }
                 _ => {}
             }
@@ -309,7 +331,9 @@ impl ResourceType for Container {
             "Creating" | "Created" => Ok(Progress::wait_for(object.id())),
             "Running" => Ok(Progress::Done),
             "Stopped" if object.boolean("interactive") != Some(true) => Ok(Progress::Done),
-            "Stopped" => Err(in_error(format!("Error in creating container '{name}' - the container with interactive mode was stopped unexpectedly"))),
+            "Stopped" => Err(in_error(format!(
+                "Error in creating container '{name}' - the container with interactive mode was stopped unexpectedly"
+            ))),
             "Error" => Err(in_error(format!("Error in creating container '{name}' - {reason}"))),
             other => Err(unknown_status(format!("Unknown status Container '{name}' - {other}: {reason}"))),
         }
@@ -354,7 +378,10 @@ impl ResourceType for Container {
         match self.find(act, object).await? {
             Some(container) if container["status"] == "Error" => {
                 let reason = container["status_reason"].as_str().unwrap_or_default();
-                Err(unknown_status(format!("Container '{}' - {reason}", container["name"].as_str().unwrap_or_default())))
+                Err(unknown_status(format!(
+                    "Container '{}' - {reason}",
+                    container["name"].as_str().unwrap_or_default()
+                )))
             }
             Some(_) => Ok(Some(())),
             None => Err(rest::vanished("Container", object.id())),
