@@ -11,7 +11,7 @@ from support.accounts import unique
 
 TCP = {"protocol": "tcp", "port_range_min": 1, "port_range_max": 65535}
 PING = {"protocol": "icmp"}
-LISTEN = "nc -lk -p 7000 -e echo served"
+LISTEN = "nc -ll -p 7000 -e echo served"
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def test_two_tenants_use_the_same_addresses(lab, other, networks_of, containers_
     theirs, their_containers = networks_of(other), containers_of(other)
     network, _ = theirs.network("10.60.0.0/24")
     fixed = {"v4-fixed-ip": "10.60.0.50"}
-    mine = lab.containers.run(nets=[{"network": lab.network["id"], **fixed}], command=["sh", "-c", "nc -lk -p 7000 -e echo mine"])
-    their = their_containers.run(nets=[{"network": network["id"], **fixed}], command=["sh", "-c", "nc -lk -p 7000 -e echo theirs"])
+    mine = lab.containers.run(nets=[{"network": lab.network["id"], **fixed}], command=["sh", "-c", "nc -ll -p 7000 -e echo mine"])
+    their = their_containers.run(nets=[{"network": network["id"], **fixed}], command=["sh", "-c", "nc -ll -p 7000 -e echo theirs"])
     assert lab.address(mine) == their_containers.address(their) == "10.60.0.50"
     near = lab.run()
     assert wait.until(lambda: lab.asks(near, "10.60.0.50"), 10) == "mine"
@@ -99,7 +99,7 @@ def test_nothing_comes_in_without_a_rule(lab):
 
 def test_rules_open_what_they_say_at_once(lab):
     group, client = lab.group(), lab.run()
-    server = lab.run(group, script=f"{LISTEN} & nc -lk -p 7001 -e echo other")
+    server = lab.run(group, script=f"{LISTEN} & nc -ll -p 7001 -e echo other")
     address = lab.address(server)
     rule = lab.networks.rule(group, protocol="tcp", port_range_min=7000, port_range_max=7000)
     assert wait.until(lambda: lab.asks(client, address), 10) == "served"
@@ -191,8 +191,8 @@ def test_floating_ip_in_and_out(lab, outside):
 def test_a_floating_ip_moves_to_another_container(lab):
     lab.route()
     group = lab.group(TCP)
-    one = lab.run(group, script="nc -lk -p 7000 -e echo one")
-    two = lab.run(group, script="nc -lk -p 7000 -e echo two")
+    one = lab.run(group, script="nc -ll -p 7000 -e echo one")
+    two = lab.run(group, script="nc -ll -p 7000 -e echo two")
     floating = lab.networks.floating_ip(lab.external, lab.containers.port(one))
 
     def served():

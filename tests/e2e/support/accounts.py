@@ -180,7 +180,7 @@ class Account:
         """(as the administrator) Removes what new_project made, the default security group and the quotas with it."""
         project = account.project_id
         for group in self.network.get(f"/v2.0/security-groups?project_id={project}&fields=id")["security_groups"]:
-            self.network.delete(f"/v2.0/security-groups/{group['id']}", expect=(204, 404))
+            self.network.delete(f"/v2.0/security-groups/{group['id']}", expect=(204, 404, 409))
         self.network.delete(f"/v2.0/quotas/{project}", expect=(204, 404))
         self.container.delete(f"/v1/quotas/{project}", expect=(200, 202, 204, 404))
         self.identity.delete(f"/v3/users/{account.user_id}", expect=(204, 404))

@@ -35,16 +35,19 @@ class Containers:
 
     def run(self, image="cirros:latest", **fields):
         """Creates, waits until it runs, returns the container as shown then."""
-        return self.wait(self.create(image, **fields)["uuid"], "Running")
+        return self.wait(self.create(image, **fields)["uuid"], "Running", starts=True)
 
     def show(self, uuid):
         return self.api.get(f"/v1/containers/{uuid}")
 
-    def wait(self, uuid, *statuses, timeout=90):
+    def wait(self, uuid, *statuses, timeout=90, starts=False):
+        """Until the container rests in one of the statuses. STARTS: it was just made, so an end is one too soon."""
         def there():
             shown = self.show(uuid)
             if shown["status"] == "Error" and "Error" not in statuses:
                 raise Failed(f"container {uuid}: {shown['status_reason']}")
+            if shown["status"] == "Stopped" and statuses == ("Running",) and not shown.get("task_state") and starts:
+                raise Failed(f"container {uuid} has ended: {shown['status_detail']}")
             return shown if shown["status"] in statuses and not shown.get("task_state") else None
         try:
             return wait.until(there, timeout, 0.1, f"status {statuses} of container {uuid}")
