@@ -118,7 +118,7 @@ impl Bench {
         Self::start(Settings::default(), self.database.clone(), self.network.clone(), self.host.clone()).await
     }
 
-    async fn start(settings: Settings, database: Database, network: FakeNetwork, host: Arc<FakeDriver>) -> Self {
+    pub async fn start(settings: Settings, database: Database, network: FakeNetwork, host: Arc<FakeDriver>) -> Self {
         let queue_settings = sahab_task::Settings { parallel: 16, idle: Duration::from_millis(50) };
         let queue = Queue::new(database.clone(), queue_settings);
         let dispatcher = Dispatcher::new();

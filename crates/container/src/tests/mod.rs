@@ -5,6 +5,7 @@ mod api;
 mod bench;
 mod faults;
 mod garbage;
+mod kills;
 mod lifecycle;
 mod network;
 mod resources;
