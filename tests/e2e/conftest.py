@@ -130,23 +130,32 @@ def demo(cloud):
 
 
 @pytest.fixture
-def tenant(admin):
-    """A user with a project of its own, gone after the test."""
-    account = admin.new_project()
-    yield account
-    admin.drop_project(account)
+def new_tenant(admin):
+    """Makes users with a project of their own; they go after everything that was made for them in the test."""
+    made = []
+
+    def make():
+        made.append(admin.new_project())
+        return made[-1]
+    yield make
+    for account in made:
+        admin.drop_project(account)
 
 
 @pytest.fixture
-def other(admin):
+def tenant(new_tenant):
+    """A user with a project of its own."""
+    return new_tenant()
+
+
+@pytest.fixture
+def other(new_tenant):
     """A second such user."""
-    account = admin.new_project()
-    yield account
-    admin.drop_project(account)
+    return new_tenant()
 
 
 def using(kind):
-    def fixture(request):
+    def fixture():
         made = []
 
         def of(account):
@@ -160,17 +169,19 @@ def using(kind):
 
 
 # Each gives a function of an account: containers(demo).run(...). Networks are removed after what stands on them.
-networks_of = pytest.fixture(using(Networks), name="networks_of")
+@pytest.fixture(name="networks_of")
+def networks_of(new_tenant):
+    yield from using(Networks)()
 
 
 @pytest.fixture(name="containers_of")
 def containers_of(networks_of):
-    yield from using(Containers)(None)
+    yield from using(Containers)()
 
 
 @pytest.fixture(name="stacks_of")
 def stacks_of(networks_of):
-    yield from using(Stacks)(None)
+    yield from using(Stacks)()
 
 
 @pytest.fixture

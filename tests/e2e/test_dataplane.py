@@ -44,7 +44,7 @@ def lab(tenant, networks_of, containers_of):
 
         def asks(self, source, address, port=7000):
             """What a TCP connection gets back; empty when there is none."""
-            return self.containers.shell(source["uuid"], f"echo | nc -w 2 {address} {port}")[1].strip()
+            return self.containers.shell(source["uuid"], f"echo | nc -w 2 {address} {port} 2>/dev/null")[1].strip()
 
         def address(self, container, version=4):
             return self.containers.address(container, version)
