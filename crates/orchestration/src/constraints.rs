@@ -90,10 +90,7 @@ pub async fn check_all(act: &Act, checks: Vec<CustomCheck>) -> Result<()> {
     }
     let answers: HashMap<(String, String), Option<String>> = stream::iter(questions)
         .map(|question| async move {
-            let refusal = match ask(act, &question.0, &question.1).await {
-                Ok(()) => None,
-                Err(reason) => Some(reason),
-            };
+            let refusal = ask(act, &question.0, &question.1).await.err();
             (question, refusal)
         })
         .buffer_unordered(PARALLEL)

@@ -62,6 +62,10 @@ impl Handler for StackHandler {
     async fn finished(&self, task: &Task, outcome: std::result::Result<(), &Error>) -> Result<()> {
         let Err(error) = outcome else { return Ok(()) };
         let Some(row) = stack::find(self.core.database.read(), text(task, "stack_id")).await? else { return Ok(()) };
+        if row.traversal == text(task, "traversal") && row.status == Status::Failed {
+            // Cancelled without a rollback: what was cut off must not look busy.
+            return operation::abort(&self.core, &row, "cancelled").await;
+        }
         if row.traversal != text(task, "traversal") || row.status != Status::InProgress {
             return Ok(());
         }

@@ -12,6 +12,7 @@ mod backward;
 mod failure;
 mod forward;
 mod handler;
+mod hooks;
 mod journal;
 mod level;
 mod nested;

@@ -185,7 +185,8 @@ pub async fn abort_rows(tree: &Tree, top: &stack::Model, why: &str) -> Result<()
     abort(&tree.core, top, why).await
 }
 
-async fn abort(core: &Core, top: &stack::Model, why: &str) -> Result<()> {
+/// As [`abort_rows`], outside of an operation.
+pub async fn abort(core: &Core, top: &stack::Model, why: &str) -> Result<()> {
     let txn = core.database.begin().await?;
     let live = stack::tree(&txn, &top.root_id).await?;
     // Depth order: an owner comes before what it owns.

@@ -275,3 +275,71 @@ async fn validate_and_preview() {
     world.settle(&path).await;
     assert_eq!(world.get(&path).await["stack"]["parameters"]["p"], "v", "PATCH keeps what is stored");
 }
+
+#[tokio::test]
+async fn nonsense_is_never_a_fault_of_ours() {
+    let world = World::new().await;
+    let path = world.deploy("mine", hot(json!({"r": {"type": "OS::Heat::TestResource"}}))).await;
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    let deep = (0..100).fold(json!("x"), |inner, _| json!([inner]));
+    let bomb = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e]\n\
+                g: [*f,*f,*f,*f,*f,*f,*f,*f]\n";
+    let odd = [json!(null), json!(7), json!("\u{0}\n;'\"$(x)"), json!([]), json!({"a": {"b": []}}), deep];
+    let mut bodies =
+        vec![json!([]), json!({"template": bomb, "stack_name": "b"}), json!({"stack_name": "b", "template": "- a"})];
+    for value in &odd {
+        for key in [
+            "template",
+            "stack_name",
+            "environment",
+            "files",
+            "parameters",
+            "tags",
+            "timeout_mins",
+            "disable_rollback",
+            "environment_files",
+            "template_url",
+            "clear_parameters",
+            "converge",
+            "mark_unhealthy",
+            "unset_hook",
+            "suspend",
+        ] {
+            let mut body = json!({"stack_name": "x", "template": hot(json!({}))});
+            body[key] = value.clone();
+            bodies.push(body);
+        }
+        bodies.push(json!({"stack_name": "x", "template": {"heat_template_version": "rocky", "resources": value}}));
+        bodies.push(json!({"stack_name": "x", "template": hot(json!({"a": {"type": "OS::Zun::Container", "properties": value}}))}));
+        bodies.push(json!({"stack_name": "x", "template": hot(json!({"a": {"type": "OS::Heat::ResourceGroup",
+            "properties": {"count": value, "resource_def": value}}}))}));
+    }
+    for (service, method, pattern, _) in world.dispatcher.endpoints() {
+        if service != "orchestration" || method == Method::DELETE {
+            continue;
+        }
+        let fill = |text: &str| {
+            let filled = pattern.replace("{tenant}", PROJECT).replace("{name}", "mine").replace("{id}", &id);
+            let mut out = String::new();
+            for part in filled.split('/').skip(1) {
+                out.push('/');
+                out.push_str(if part.starts_with('{') { text } else { part });
+            }
+            format!("/orchestration{out}")
+        };
+        for text in ["r", "%00", "..%2f..", "%F0%9F%98%80", "a%0Ab", "'%3B--"] {
+            let query =
+                "?limit=99999999999&marker=%00&sort_keys=%27&nested_depth=4&name=%5B&with_attr=%00,show&status=x";
+            let answer = world.ask("member", method.clone(), &format!("{}{query}", fill(text)), json!({})).await;
+            assert!(answer.status < 500, "{method} {pattern} {text}: {} {}", answer.status, answer.body);
+        }
+        if method == Method::GET {
+            continue;
+        }
+        for body in &bodies {
+            let answer = world.ask("member", method.clone(), &fill("r"), body.clone()).await;
+            assert!(answer.status < 500, "{method} {pattern} {body}: {} {}", answer.status, answer.body);
+        }
+    }
+}

@@ -352,3 +352,65 @@ async fn a_hook_waits_until_it_is_cleared() {
         "ResourceActionNotSupported"
     );
 }
+
+#[tokio::test]
+async fn a_cancel_without_rollback_leaves_nothing_busy() {
+    let world = World::new().await;
+    let template = |value: &str, wait: i64| {
+        hot(json!({"a": test_resource(json!({"value": value, "action_wait_secs": {"update": wait}}))}))
+    };
+    let path = world.deploy("c", template("1", 0)).await;
+    let actions = format!("{path}/actions");
+    let idle = world.member(Method::POST, &actions, json!({"cancel_update": null})).await;
+    assert_eq!(idle.body["error"]["message"], "Cancelling update when stack is CREATE_COMPLETE is not supported.");
+    world.member(Method::PUT, &path, json!({"template": template("2", -1)})).await;
+    for _ in 0..200 {
+        if world.resource(&path, "a").await["resource_status"] == "UPDATE_IN_PROGRESS" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.member(Method::POST, &actions, json!({"cancel_without_rollback": null})).await.status, 200);
+    let stack = world.settle(&path).await;
+    assert_eq!(
+        (&stack["stack_status"], &stack["stack_status_reason"]),
+        (&json!("UPDATE_FAILED"), &json!("Stack UPDATE cancelled"))
+    );
+    for _ in 0..200 {
+        if world.resource(&path, "a").await["resource_status"] == "UPDATE_FAILED" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.resource(&path, "a").await["resource_status"], "UPDATE_FAILED");
+    let stack = world.update(&path, json!({"template": template("3", 0)})).await;
+    assert_eq!(stack["stack_status"], "UPDATE_COMPLETE");
+}
+
+#[tokio::test]
+async fn restricted_actions_and_external_objects_are_left_alone() {
+    let world = World::new().await;
+    let environment = json!({"resource_registry": {"resources": {"a": {"restricted_actions": "update"}}}});
+    let template = |value: &str| hot(json!({"a": test_resource(json!({"value": value}))}));
+    let path = world.create("r", json!({"template": template("1"), "environment": environment})).await;
+    world.settle(&path).await;
+    let stack = world.update(&path, json!({"template": template("2"), "environment": environment})).await;
+    assert_eq!(stack["stack_status"], "UPDATE_FAILED");
+    assert!(stack["stack_status_reason"].as_str().unwrap().contains("update is restricted for resource."));
+    assert_eq!(world.resource(&path, "a").await["resource_status"], "CREATE_COMPLETE");
+
+    let external = |id: Option<&str>| {
+        let mut resource = json!({"type": "OS::Heat::TestResource"});
+        if let Some(id) = id {
+            resource["external_id"] = json!(id);
+        }
+        hot(json!({"e": resource}))
+    };
+    let path = world.deploy("e", external(Some("there"))).await;
+    assert_eq!(world.resource(&path, "e").await["physical_resource_id"], "there");
+    let stack = world.update(&path, json!({"template": external(Some("elsewhere"))})).await;
+    assert_eq!(stack["stack_status"], "UPDATE_FAILED", "{stack}");
+    let path = world.deploy("n", external(None)).await;
+    let stack = world.update(&path, json!({"template": external(Some("there"))})).await;
+    assert_eq!(stack["stack_status"], "UPDATE_FAILED", "{stack}");
+}
