@@ -11,7 +11,7 @@ use crate::{
     attribute::{Attribute, Attributes, Check, Default, Filter, common},
     db::{self, CHUNK, allocation, network_table as table, port_table, subnet},
     error::{bad_resource, invalid_input, network_not_found, zone_not_found},
-    port, rbac,
+    floatingip, port, rbac,
     resource::{Change, Resource, View, nothing, owned, save_changed},
     security_group, tag, view,
 };
@@ -172,13 +172,13 @@ impl Resource for Network {
     }
 
     async fn delete(change: &mut Change<'_>, model: table::Model) -> Result<()> {
+        floatingip::forget_unused(change, &model).await?;
         let ports = port_table::Entity::find()
             .filter(port_table::Column::NetworkId.eq(&model.id))
             .limit(CHUNK as u64)
             .all(&change.txn)
             .await?;
-        let (automatic, users): (Vec<_>, Vec<_>) =
-            ports.into_iter().partition(|port| port.device_owner == "network:dhcp");
+        let (automatic, users): (Vec<_>, Vec<_>) = ports.into_iter().partition(|port| port.device_owner == port::DHCP);
         if !users.is_empty() {
             let ids: Vec<_> = users.iter().map(|port| port.id.as_str()).collect();
             return Err(Error::conflict(

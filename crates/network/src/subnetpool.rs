@@ -207,9 +207,9 @@ async fn check(change: &Change<'_>, model: &table::Model) -> Result<()> {
             .one(&change.txn)
             .await?;
         if other.is_some() {
-            return Err(invalid_input(format!(
-                "A default subnetpool for this IP family has already been set. Only one default may exist per IP family"
-            )));
+            return Err(invalid_input(
+                "A default subnetpool for this IP family has already been set. Only one default may exist per IP family",
+            ));
         }
     }
     let Some(scope) = &model.address_scope_id else { return Ok(()) };

@@ -133,7 +133,7 @@ impl Check {
             Check::Nameservers => nameservers(value),
             Check::TextList => {
                 let items = list(&value)?;
-                if let Some(bad) = items.iter().find(|item| !item.as_str().is_some_and(|text| text.len() <= 255)) {
+                if let Some(bad) = items.iter().find(|item| item.as_str().is_none_or(|text| text.len() > 255)) {
                     return reason(format!("'{}' is not a valid string", shown(bad)));
                 }
                 Ok(value)

@@ -216,8 +216,7 @@ fn refuse_unknown(table: &[Attribute], body: &Map<String, Value>) -> Result<()> 
     if unknown.is_empty() {
         return Ok(());
     }
-    let mut names = unknown.join(", ");
-    names.truncate(names.floor_char_boundary(255));
+    let names: String = unknown.join(", ").chars().take(255).collect();
     Err(bad_request(format!("Unrecognized attribute(s) '{names}'")))
 }
 

@@ -15,9 +15,9 @@ pub mod shared;
 
 pub use address::{address_group, address_scope, subnetpool};
 pub use floating::{floatingip, port_forwarding};
-pub use network::{network as network_table, subnet};
-pub use port::{allocation, port as port_table, port_group};
-pub use router::router as router_table;
+pub use network::{network_table, subnet};
+pub use port::{allocation, port_group, port_table};
+pub use router::router_table;
 use sahab_contract::{Error, Result};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait};
 pub use security::{default_rule, group, rule};

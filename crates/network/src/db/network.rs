@@ -2,9 +2,9 @@
 
 use crate::db::stored;
 
-stored!(network, subnet);
+stored!(network_table, subnet);
 
-pub mod network {
+pub mod network_table {
     use chrono::{DateTime, Utc};
     use sea_orm::entity::prelude::*;
 

@@ -2,9 +2,9 @@
 
 use crate::db::stored;
 
-stored!(port);
+stored!(port_table);
 
-pub mod port {
+pub mod port_table {
     use chrono::{DateTime, Utc};
     use sea_orm::entity::prelude::*;
 

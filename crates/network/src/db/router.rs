@@ -2,9 +2,9 @@
 
 use crate::db::stored;
 
-stored!(router);
+stored!(router_table);
 
-pub mod router {
+pub mod router_table {
     use chrono::{DateTime, Utc};
     use sea_orm::entity::prelude::*;
 

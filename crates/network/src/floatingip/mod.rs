@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 use crate::{
     NetworkService,
     attribute::{Attribute, Attributes, Check, Default, Filter, common},
-    db::{self, CHUNK, floatingip as table, port_forwarding, port_table},
+    db::{self, CHUNK, floatingip as table, network_table, port_forwarding, port_table},
     error::bad_resource,
     ipam::{self, Seeker, Wish},
     network, port,
     resource::{Change, Resource, View, find, save_changed},
     router::leg,
-    view,
+    tag, view,
 };
 
 pub struct FloatingIp;
@@ -205,6 +205,24 @@ async fn take_address(
     row.host.clear();
     port::insert(change, &row, &[]).await?;
     Ok((port_id, address))
+}
+
+/// Floating IPs that lead nowhere go away with their network.
+pub async fn forget_unused(change: &mut Change<'_>, network: &network_table::Model) -> Result<()> {
+    if !network.external {
+        return Ok(());
+    }
+    let unused = table::Entity::find()
+        .filter(table::Column::FloatingNetworkId.eq(&network.id))
+        .filter(table::Column::PortId.is_null())
+        .filter(table::Column::RouterId.is_null())
+        .all(&change.txn)
+        .await?;
+    for model in unused {
+        tag::forget(&change.txn, &model.id).await?;
+        FloatingIp::delete(change, model).await?;
+    }
+    Ok(())
 }
 
 fn mark_dirty(change: &mut Change<'_>, model: &table::Model) {

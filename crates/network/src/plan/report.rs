@@ -14,13 +14,18 @@ const ACTIVE: &str = "ACTIVE";
 const DOWN: &str = "DOWN";
 
 /// Applies a report of the host. Only ports bound to it and objects whose status differs change; a repeated report
-/// changes nothing and does not even write.
+/// changes nothing.
 pub async fn apply(service: &NetworkService, host: &str, report: NetworkReport) -> Result<()> {
     let ports = [(ACTIVE, &report.ports_active), (DOWN, &report.ports_down)];
     let floating = [(ACTIVE, &report.floating_active), (DOWN, &report.floating_down)];
-    if !differs(service, host, &ports, &floating).await? {
-        return Ok(());
-    }
+    tracing::debug!(
+        host,
+        ports_active = ?report.ports_active,
+        ports_down = ?report.ports_down,
+        floating_active = ?report.floating_active,
+        floating_down = ?report.floating_down,
+        "a host reports"
+    );
     let mut effects = Effects::default();
     let txn = service.database.begin().await?;
     for (status, ids) in ports {
@@ -52,27 +57,6 @@ pub async fn apply(service: &NetworkService, host: &str, report: NetworkReport) 
     txn.commit().await?;
     effects.publish(service);
     Ok(())
-}
-
-type Reported<'a> = [(&'static str, &'a Vec<String>); 2];
-
-async fn differs(service: &NetworkService, host: &str, ports: &Reported<'_>, floating: &Reported<'_>) -> Result<bool> {
-    let connection = service.database.read();
-    for (status, ids) in ports {
-        for ids in ids.chunks(CHUNK) {
-            if port_table::Entity::find().filter(port_condition(host, status, ids)).one(connection).await?.is_some() {
-                return Ok(true);
-            }
-        }
-    }
-    for (status, ids) in floating {
-        for ids in ids.chunks(CHUNK) {
-            if floatingip::Entity::find().filter(floating_condition(status, ids)).one(connection).await?.is_some() {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// A port that is administratively down is DOWN, whatever is plugged.

@@ -105,7 +105,7 @@ async fn by_subnet(
         return Err(bad_resource("router", format!("Subnet {id} is not owned by the caller")));
     }
     let Some(gateway_ip) = subnet.gateway_ip.as_deref().and_then(|text| text.parse().ok()) else {
-        return Err(bad_resource("router", format!("Subnet for router interface must have a gateway IP")));
+        return Err(bad_resource("router", "Subnet for router interface must have a gateway IP"));
     };
     if subnet.ip_version == 6 && subnet.ipv6_ra_mode.is_none() && subnet.ipv6_address_mode.is_some() {
         return Err(bad_resource(

@@ -43,7 +43,7 @@ impl Resource for SecurityRule {
             .post(Default::Null, Check::Custom(rules::prefix))
             .filter(Filter::Text)
             .sort(),
-        Attribute::new("remote_group_id").post(Default::Null, Check::UuidOrNull).filter(Filter::Text).sort(),
+        Attribute::new("remote_group_id").post(Default::Null, Check::TextOrNull(255)).filter(Filter::Text).sort(),
         Attribute::new("remote_address_group_id").post(Default::Null, Check::UuidOrNull).filter(Filter::Text).sort(),
         Attribute::new("normalized_cidr").filter(Filter::Special),
         Attribute::new("belongs_to_default_sg").filter(Filter::Special),

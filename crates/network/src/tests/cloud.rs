@@ -8,13 +8,7 @@ use chrono::TimeDelta;
 use http::Method;
 use http_body_util::BodyExt;
 use sahab_api::{Dispatcher, Mount};
-use sahab_contract::{
-    Auth, Error, Named, RequestContext, Result, Scope, Scoped,
-    cloud::{Call, Cloud},
-    context::now,
-    event::EventBus,
-    identity::Identity,
-};
+use sahab_contract::{Auth, Error, Named, Result, Scope, Scoped, context::now, event::EventBus, identity::Identity};
 use sahab_db::Database;
 use serde_json::{Value, json};
 
@@ -75,7 +69,6 @@ pub struct TestCloud {
     pub service: Arc<NetworkService>,
     pub dispatcher: Arc<Dispatcher>,
     pub events: EventBus,
-    pub database: Database,
 }
 
 impl TestCloud {
@@ -89,7 +82,7 @@ impl TestCloud {
             NetworkService::new(database.clone(), dispatcher.clone(), Arc::new(Tokens), events.clone(), settings)
                 .unwrap();
         dispatcher.install(vec![service.service()], Arc::new(Tokens)).unwrap();
-        TestCloud { service, dispatcher, events, database }
+        TestCloud { service, dispatcher, events }
     }
 
     pub async fn send(&self, token: &str, method: Method, path: &str, body: Option<&str>) -> (u16, Value) {
@@ -151,12 +144,6 @@ impl TestCloud {
     }
     pub async fn router(&self, token: &str, body: Value) -> String {
         text(&self.make(token, "routers", "router", body).await["id"])
-    }
-
-    /// What the program itself does for a project.
-    pub async fn elevated(&self, project: &str, call: Call) -> Result<Value> {
-        let context = RequestContext::new(Some(Arc::new(auth(project, "member")))).elevated();
-        Ok(self.dispatcher.call(&context, call).await?.body)
     }
 }
 

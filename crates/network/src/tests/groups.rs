@@ -128,7 +128,7 @@ async fn invalid_rules_fail_as_upstreams_do() {
         (json!({"ethertype": "bad"}), 400, "SecurityGroupRuleInvalidEtherType"),
         (json!({"direction": "both"}), 400, "HTTPBadRequest"),
         (json!({"remote_group_id": unknown}), 404, "SecurityGroupNotFound"),
-        (json!({"remote_group_id": "x"}), 400, "HTTPBadRequest"),
+        (json!({"remote_group_id": "x"}), 404, "SecurityGroupNotFound"),
     ] {
         fails(&rule(&cloud, &id, body).await, status, kind);
     }

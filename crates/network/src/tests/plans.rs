@@ -25,7 +25,7 @@ async fn the_inventory_holds_what_the_host_needs() {
     let idle = site.cloud.network(MEMBER, json!({})).await;
     let (networks, routers) = site.cloud.service.inventory(HOST).await.unwrap();
     assert!(networks.contains(&site.external) && networks.contains(&site.network) && !networks.contains(&idle));
-    assert_eq!(routers, [site.router.clone()]);
+    assert_eq!(routers, std::slice::from_ref(&site.router));
     assert_eq!(site.cloud.service.network(HOST, &idle).await.unwrap(), None);
     assert_eq!(site.cloud.service.network(HOST, "gone").await.unwrap(), None);
     assert_eq!(site.cloud.service.network("elsewhere", &site.network).await.unwrap(), None);
@@ -53,7 +53,7 @@ async fn a_networks_plan_names_its_ports_and_their_rules() {
     assert_eq!(container.addresses, [net("10.0.0.7/24")]);
     assert_eq!(container.gateway4, Some("10.0.0.1".parse().unwrap()));
     assert_eq!(container.allowed_pairs, [(net("10.0.0.99/32"), container.mac.clone())]);
-    assert_eq!(container.groups, [group.clone()]);
+    assert_eq!(container.groups, std::slice::from_ref(&group));
     let leg = plan.ports.iter().find(|row| row.kind == PortKind::RouterInterface).unwrap();
     assert_eq!((&leg.device_id, leg.port_security), (&site.router, false));
     let [planned] = plan.groups.as_slice() else { panic!("{:?}", plan.groups) };
