@@ -154,11 +154,11 @@ def test_a_port_of_its_own_direction_only(lab):
 def test_out_through_the_router(lab, outside):
     """Behind a router a container reaches the outside world; the world sees the machine's own address, not the tenant's."""
     one = lab.run()
-    assert lab.containers.shell(one["uuid"], f"wget -q -T 2 -O - {outside.url}")[0] != 0
+    assert lab.containers.shell(one["uuid"], f"curl -s -m 2 {outside.url}")[0] != 0
     lab.route()
 
     def answer():
-        return lab.containers.shell(one["uuid"], f"wget -q -T 3 -O - {outside.url}")[1]
+        return lab.containers.shell(one["uuid"], f"curl -s -m 3 {outside.url}")[1]
     assert wait.until(answer, 20) == f"from {world.UPLINK}"
 
 
@@ -208,7 +208,7 @@ def test_a_container_on_ext_net_is_reached_and_reaches_out(demo_containers, demo
     group = networks_of(demo).group(PING, TCP)
     shown = demo_containers.run(security_groups=[group["id"]], command=["sh", "-c", LISTEN])
     wait.until(lambda: host.reachable(demo_containers.address(shown), 7000), 20)
-    assert demo_containers.shell(shown["uuid"], f"wget -q -T 3 -O - {outside.url}")[1] == f"from {world.UPLINK}"
+    assert demo_containers.shell(shown["uuid"], f"curl -s -m 3 {outside.url}")[1] == f"from {world.UPLINK}"
     demo_containers.clean()
 
 
