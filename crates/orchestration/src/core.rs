@@ -40,6 +40,8 @@ pub struct Settings {
     pub parallel_resources: usize,
     /// Stacks with one of these tags are not listed unless asked for.
     pub hidden_stack_tags: Vec<String>,
+    /// Deleted stacks of a project that can still be read by id; older ones go with their events.
+    pub keep_deleted: u64,
     /// Templates may be fetched from loopback and private addresses.
     pub allow_private_urls: bool,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             wait_fallback: Duration::from_secs(3),
             parallel_resources: 128,
             hidden_stack_tags: vec!["data-processing-cluster".into()],
+            keep_deleted: 100,
             allow_private_urls: false,
         }
     }

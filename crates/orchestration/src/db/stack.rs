@@ -9,7 +9,7 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use super::{Action, Status, tag};
+use super::{Action, Status, event, tag};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "orchestration_stack")]
@@ -346,4 +346,30 @@ fn after(columns: &[Column], marker: &Model, is_ascending: bool) -> Condition {
 
 pub async fn count(connection: &impl ConnectionTrait, filter: &Filter) -> Result<u64> {
     Ok(Entity::find().filter(filter.condition()).count(connection).await?)
+}
+
+/// Removes all but the newest deleted trees of the project, with their events and tags.
+pub async fn purge_deleted(connection: &impl ConnectionTrait, project_id: &str, keep: u64) -> Result<()> {
+    let old: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::ProjectId.eq(project_id))
+        .filter(Column::OwnerId.is_null())
+        .filter(Column::DeletedAt.is_not_null())
+        .order_by_desc(Column::DeletedAt)
+        .offset(keep)
+        .limit(100)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    if old.is_empty() {
+        return Ok(());
+    }
+    let of_trees = || {
+        Query::select().column(Column::Id).from(Entity).and_where(Column::RootId.is_in(old.iter().cloned())).to_owned()
+    };
+    event::Entity::delete_many().filter(event::Column::StackId.in_subquery(of_trees())).exec(connection).await?;
+    tag::Entity::delete_many().filter(tag::Column::StackId.in_subquery(of_trees())).exec(connection).await?;
+    Entity::delete_many().filter(Column::RootId.is_in(old.iter().cloned())).exec(connection).await?;
+    Ok(())
 }

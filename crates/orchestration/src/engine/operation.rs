@@ -147,6 +147,9 @@ async fn conclude(core: &Core, row: &stack::Model, outcome: Outcome) -> Result<(
     stack::save(&txn, &current).await?;
     event::insert(&txn, events).await?;
     event::purge(&txn, &current.id).await?;
+    if current.is_deleted() {
+        stack::purge_deleted(&txn, &current.project_id, core.settings.keep_deleted).await?;
+    }
     txn.commit().await?;
     let status = json!({"status": state::joined(current.action, current.status)});
     core.events.publish("stack.status", &current.id, &current.project_id, status);

@@ -414,3 +414,17 @@ async fn restricted_actions_and_external_objects_are_left_alone() {
     let stack = world.update(&path, json!({"template": external(Some("there"))})).await;
     assert_eq!(stack["stack_status"], "UPDATE_FAILED", "{stack}");
 }
+
+#[tokio::test]
+async fn deleted_stacks_are_kept_for_a_while() {
+    let world = World::with(Settings { keep_deleted: 2, ..quick_settings() }).await;
+    let mut paths = Vec::new();
+    for _ in 0..4 {
+        let path = world.deploy("again", hot(json!({"a": test_resource(json!({}))}))).await;
+        assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
+        paths.push(path);
+    }
+    let statuses = async |path: &str| world.member(Method::GET, path, Value::Null).await.status;
+    assert_eq!((statuses(&paths[0]).await, statuses(&paths[1]).await, statuses(&paths[2]).await), (404, 404, 200));
+    assert_eq!(world.get("/stacks?show_deleted=true").await["stacks"].as_array().unwrap().len(), 2);
+}

@@ -79,7 +79,11 @@ impl ResourceType for Net {
         check_value_specs(&self.description, properties)
     }
     async fn create(&self, act: &Act, object: &mut Object) -> Result<Progress> {
-        let body = body_of(object, NAMES);
+        let mut body = body_of(object, NAMES);
+        // Saying what is the default anyway would ask for an administrator's right.
+        if body.get("shared") == Some(&json!(false)) {
+            body.shift_remove("shared");
+        }
         NETWORKS.create(act, object, body).await?;
         NETWORKS.built(act, object).await
     }

@@ -156,6 +156,12 @@ impl ResourceType for Port {
     }
     async fn create(&self, act: &Act, object: &mut Object) -> Result<Progress> {
         let mut body = body_of(object, NAMES);
+        // The service's own defaults need not be said, and saying some asks for rights.
+        for (name, default) in [("device_id", ""), ("device_owner", ""), ("binding:vnic_type", "normal")] {
+            if body.get(name).and_then(Value::as_str) == Some(default) {
+                body.shift_remove(name);
+            }
+        }
         pairs(&mut body);
         if object.boolean("no_fixed_ips") == Some(true) {
             body.insert("fixed_ips".into(), json!([]));
