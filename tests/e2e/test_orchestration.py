@@ -37,7 +37,7 @@ def test_functions_parameters_conditions_outputs(stacks):
           text: {value: {get_attr: [greeting, value]}}
           joined: {value: {list_join: ["-", {get_param: tags}, ["c"]]}}
           random: {value: {get_attr: [extra, value]}}
-          repeated: {value: {repeat: {for_each: {"%p%": [80, 443]}, template: "port %p%"}}}
+          repeated: {value: {repeat: {for_each: {"%p%": ["80", "443"]}, template: "port %p%"}}}
           chosen: {value: {if: [many, several, one]}}
           split: {value: {str_split: [",", "x,y", 1]}}
           digest: {value: {digest: [md5, abc]}}
@@ -97,16 +97,16 @@ def test_dependencies_order_the_events(stacks):
         """)
     events = stacks.request("GET", f"/{name}/{stacks.made[name]}/events").expect(200).json["events"]
     complete = [row["resource_name"] for row in events if row["resource_status"] == "CREATE_COMPLETE" and row["resource_name"] != name]
-    assert complete == ["first", "middle", "last"]
+    assert complete == ["last", "middle", "first"], "newest first"
 
 
 def test_update_in_place_and_by_replacement(stacks):
     template = """
         heat_template_version: rocky
-        parameters: {{value: {{type: string, default: {value}}}}}
+        parameters: {{given: {{type: string, default: {value}}}}}
         resources:
           kept: {{type: OS::Heat::RandomString, properties: {{length: 8}}}}
-          value: {{type: OS::Heat::Value, properties: {{value: {{get_param: value}}}}}}
+          value: {{type: OS::Heat::Value, properties: {{value: {{get_param: given}}}}}}
           random: {{type: OS::Heat::RandomString, properties: {{length: {length}}}}}
         outputs:
           kept: {{value: {{get_attr: [kept, value]}}}}
@@ -149,7 +149,7 @@ def test_failed_update_rolls_back(stacks):
 
 def test_a_timeout_fails_the_stack(stacks):
     name = stacks.create("heat_template_version: rocky\nresources: {a: {type: 'OS::Heat::TestResource', "
-                         "properties: {value: x, wait_secs: 600}}}", timeout_mins=1)
+                         "properties: {value: x, action_wait_secs: {create: 600}}}}", timeout_mins=1)
     stacks.wait(name, "CREATE_FAILED", timeout=120)
 
 

@@ -1,6 +1,6 @@
 //! Injected files: kept on the host, bind-mounted into the container, removed with it.
 
-use std::{io::ErrorKind, path::PathBuf};
+use std::{io::ErrorKind, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use sahab_contract::{Error, Result, container::ContainerSpec};
 
@@ -29,6 +29,8 @@ impl Engine {
             }
             let source = folder.join(index.to_string());
             tokio::fs::write(&source, &file.content).await?;
+            // Whoever the container runs as must be able to read it, whatever this process's umask is.
+            tokio::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o644)).await?;
             binds.push(Bind { source, target: file.destination.clone() });
         }
         Ok(binds)
