@@ -6,8 +6,8 @@ use sahab_api::Query;
 use sahab_contract::{Error, RequestContext, Result};
 use sahab_db::is_unique_violation;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use crate::{
     db::{
         access::{application_credential, credential, trust},
         catalog::{project_endpoint, project_endpoint_group},
+        changes,
         grant::assignment::{self, Target},
         limits::limit,
         projects::{project, tag},
@@ -332,7 +333,7 @@ impl IdentityService {
         }
         changed.extra = merged(&row.extra, input.extra);
         let txn = self.begin().await?;
-        let active = project::ActiveModel::from(changed.clone()).reset_all();
+        let active = changes::<project::Entity>(&row, &changed);
         if let Err(error) = project::Entity::update(active).exec(&*txn).await {
             return Err(if is_unique_violation(&error) { project_conflict(&changed) } else { error.into() });
         }

@@ -5,9 +5,8 @@ use sahab_api::Query;
 use sahab_contract::{Error, RequestContext, Result, context::now};
 use sahab_db::is_unique_violation;
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::Expr,
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     db::{
         access::{access_rule, application_credential, credential, trust},
+        changes,
         grant::assignment::{self, Actor},
         principal::{former_password, membership, user},
     },
@@ -252,9 +252,9 @@ impl IdentityService {
             Some(None) => (changed.password_hash, changed.password_expires_at) = (None, None),
         }
         let txn = self.begin().await?;
-        let active = user::ActiveModel::from(changed.clone()).reset_all();
+        let active = changes::<user::Entity>(&row, &changed);
         if let Err(error) = user::Entity::update(active).exec(&*txn).await {
-            return Err(if is_unique_violation(&error) { user_conflict(&changed) } else { error.into() });
+            return Err(if is_unique_violation(&error) { user_conflict(&changed) } else { gone(error, id) });
         }
         if input.password.is_some() {
             self.remember_password(&*txn, &changed).await?;
@@ -284,7 +284,8 @@ impl IdentityService {
     /// The user changes its own password; needs no token, so that an expired password can be changed.
     pub(crate) async fn user_change_password(&self, id: &str, original: &str, password: &str) -> Result<()> {
         let user = self.find_user(id).await?;
-        let mut user = self.check_password_only(user, original).await?;
+        let before = self.check_password_only(user, original).await?;
+        let mut user = before.clone();
         if user.options["lock_password"] == true {
             return Err(Error::invalid(
                 "PasswordSelfServiceDisabled",
@@ -293,7 +294,10 @@ impl IdentityService {
         }
         self.set_password(&mut user, password, By::Owner).await?;
         let txn = self.begin().await?;
-        user::Entity::update(user::ActiveModel::from(user.clone()).reset_all()).exec(&*txn).await?;
+        user::Entity::update(changes::<user::Entity>(&before, &user))
+            .exec(&*txn)
+            .await
+            .map_err(|error| gone(error, id))?;
         self.remember_password(&*txn, &user).await?;
         self.revoke(&*txn, Revoke::User(id)).await?;
         txn.commit().await
@@ -403,6 +407,11 @@ impl IdentityService {
 enum By {
     Owner,
     Administrator,
+}
+
+/// Deleted between reading and writing.
+fn gone(error: DbErr, id: &str) -> Error {
+    if matches!(error, DbErr::RecordNotUpdated) { not_found("user", id) } else { error.into() }
 }
 
 fn user_conflict(row: &user::Model) -> Error {

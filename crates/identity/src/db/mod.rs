@@ -4,6 +4,8 @@
 //! `identity_project` (upstream's rule); "no domain" is the empty string where a unique key needs it, because SQL
 //! considers two NULLs different.
 
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, Iterable, ModelTrait};
+
 pub mod access;
 pub mod catalog;
 pub mod grant;
@@ -12,6 +14,23 @@ pub mod migration;
 pub mod principal;
 pub mod projects;
 pub mod revocation;
+
+/// An update of the columns that differ. Writing whole rows would undo what somebody else changed since the row was
+/// read: a password change, which takes its time to hash, must not enable a user who was disabled meanwhile.
+pub(crate) fn changes<E>(before: &E::Model, after: &E::Model) -> E::ActiveModel
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel> + Clone,
+{
+    let mut active = before.clone().into_active_model();
+    for column in E::Column::iter() {
+        let value = after.get(column);
+        if before.get(column) != value {
+            active.set(column, value);
+        }
+    }
+    active
+}
 
 /// The two items that every entity without relations needs.
 macro_rules! no_relations {

@@ -465,3 +465,23 @@ async fn limits_and_policies_and_domain_settings() {
     assert_eq!(default["config"], json!({"url": "ldap://localhost"}));
     cloud.delete(path).await.expect(204);
 }
+
+#[tokio::test]
+async fn an_update_leaves_what_others_changed_meanwhile() {
+    use sea_orm::EntityTrait;
+
+    use crate::db::{changes, principal::user};
+    let cloud = Cloud::new().await;
+    let (id, project) = cloud.member("ann", "member").await;
+    let before = user::Entity::find_by_id(&id).one(cloud.database.read()).await.unwrap().unwrap();
+    cloud.patch(&format!("/v3/users/{id}"), json!({"user": {"enabled": false}})).await.expect(200);
+    let mut after = before.clone();
+    after.password_hash = Some("new".into());
+    let txn = cloud.service.begin().await.unwrap();
+    user::Entity::update(changes::<user::Entity>(&before, &after)).exec(&*txn).await.unwrap();
+    txn.commit().await.unwrap();
+    let user = cloud.get(&format!("/v3/users/{id}")).await.expect(200);
+    assert_eq!(user["user"]["enabled"], false);
+    cloud.patch(&format!("/v3/users/{id}"), json!({"user": {}})).await.expect(200);
+    cloud.patch(&format!("/v3/projects/{project}"), json!({"project": {}})).await.expect(200);
+}
