@@ -208,3 +208,31 @@ async fn administrators_make_users() {
     assert_eq!(world.settle(&path).await["stack_status"], "DELETE_COMPLETE");
     assert!(world.fakes.all("users").is_empty());
 }
+
+#[tokio::test]
+async fn nested_work_goes_on_after_crashes() {
+    for pause in [1, 5, 12, 25, 40] {
+        let mut world = World::new().await;
+        let inner = json!({"heat_template_version": "rocky", "parameters": {"n": {"type": "string"}},
+            "resources": {"c": {"type": "OS::Zun::Container", "properties": {"image": "i", "name": {"get_param": "n"}}}}});
+        let template =
+            hot(json!({"g": {"type": "OS::Heat::ResourceGroup", "properties": {"count": 3, "resource_def": {
+            "type": "inner.yaml", "properties": {"n": "c%index%"}}}}}));
+        let files = json!({"inner.yaml": inner.to_string()});
+        let path = world.create("deep", json!({"template": template, "files": files})).await;
+        for _ in 0..2 {
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            world = world.crash().await;
+        }
+        let stack = world.settle(&path).await;
+        assert_eq!(stack["stack_status"], "CREATE_COMPLETE", "after {pause} ms: {stack}");
+        assert_eq!(world.fakes.all("containers").len(), 3, "after {pause} ms");
+        assert_eq!(world.get("/stacks?show_nested=true").await["stacks"].as_array().unwrap().len(), 5);
+        world.member(Method::DELETE, &path, Value::Null).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        world = world.crash().await;
+        assert_eq!(world.settle(&path).await["stack_status"], "DELETE_COMPLETE");
+        assert!(world.fakes.all("containers").is_empty());
+        assert_eq!(world.get("/stacks?show_nested=true").await["stacks"], json!([]));
+    }
+}
