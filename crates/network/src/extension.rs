@@ -187,6 +187,12 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "Provides support for adjusting the prefix list of subnet pools",
     ),
     ("subnet_onboard", "Subnet Onboard", "Provides support for onboarding subnets into subnet pools"),
+    ("tag", "Tag support", "Enables to set tag on resources."),
+    (
+        "tag-ext",
+        "Tag support for resources: subnet, subnetpool, port, router",
+        "Extends tag support to more L2 and L3 resources.",
+    ),
     ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation", "Allow to tag ports during bulk creation"),
     (
         "uplink-status-propagation",

@@ -190,6 +190,31 @@ async fn reports_become_status_and_news() {
 }
 
 #[tokio::test]
+async fn legs_of_a_router_at_rest_are_bound_all_the_same() {
+    let site = Site::new().await;
+    site.change(MEMBER, json!({"admin_state_up": false})).await;
+    let report = NetworkReport { ports_down: vec![site.leg.clone()], ..NetworkReport::default() };
+    site.cloud.service.report(HOST, report.clone()).await.unwrap();
+    let status =
+        || async { site.cloud.get(MEMBER, &format!("/v2.0/ports/{}", site.leg)).await.1["port"]["status"].clone() };
+    assert_eq!(status().await, "ACTIVE");
+    site.change(MEMBER, json!({"admin_state_up": true})).await;
+    site.cloud.service.report(HOST, report).await.unwrap();
+    assert_eq!(status().await, "DOWN");
+}
+
+#[tokio::test]
+async fn deleting_an_external_network_takes_unused_floating_ips() {
+    let cloud = TestCloud::new().await;
+    let external = cloud.network(ADMIN, json!({"router:external": true})).await;
+    cloud.subnet(ADMIN, &external, "172.24.4.0/24").await;
+    let body = json!({"floating_network_id": external});
+    let floating = cloud.make(MEMBER, "floatingips", "floatingip", body).await;
+    assert_eq!(cloud.delete(ADMIN, &format!("/v2.0/networks/{external}")).await.0, 204);
+    assert_eq!(cloud.get(MEMBER, &format!("/v2.0/floatingips/{}", text(&floating["id"]))).await.0, 404);
+}
+
+#[tokio::test]
 async fn a_container_plugged_by_hand_gets_a_port() {
     let site = Site::new().await;
     let service = &site.cloud.service;
