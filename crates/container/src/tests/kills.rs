@@ -45,7 +45,7 @@ async fn act(bench: &Bench, dice: &mut Dice) {
             0 => json!({"image": "nginx", "memory": 64, "cpu": 0.1}),
             _ => json!({"image": "nginx", "memory": 64, "cpu": 0.1, "exposed_ports": {"80": {}}}),
         };
-        bench.post(*dice.pick(&["/v1/containers?run=true", "/v1/containers"]), body).await
+        bench.post(dice.pick::<&str>(&["/v1/containers?run=true", "/v1/containers"]), body).await
     } else {
         let uuid = dice.pick(&all)["uuid"].as_str().unwrap().to_owned();
         let actions = [
