@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     environment::{Environment, TypeTarget},
     parameters::{Parameters, PseudoParameters},
-    properties::ResolvedProperties,
+    properties::{ResolvedProperties, check_facade},
     resources::{Neighbour, ResourceType, Types, provider::Providers},
     template::{BoundTemplate, Files, Graph, ResourceFacade, ResourceView, Template},
 };
@@ -113,25 +113,16 @@ pub fn find_kind(
         TypeTarget::Template { location, facade } => {
             let provider = providers.get(&location, files)?;
             if let Some(facade) = facade.as_deref().and_then(|name| types.find(name)) {
-                check_facade(facade.as_ref(), provider.as_ref())?;
+                let (wanted, offered) = (facade.description(), provider.description());
+                check_facade(
+                    &wanted.name,
+                    (&offered.properties, &offered.attributes),
+                    (&wanted.properties, &wanted.attributes),
+                )?;
             }
             Ok(Kind { implementation: provider, target: location })
         }
     }
-}
-
-/// A template that shadows a real type must offer what that type demands.
-fn check_facade(facade: &dyn ResourceType, provider: &dyn ResourceType) -> Result<()> {
-    let (wanted, offered) = (facade.description(), provider.description());
-    for (name, schema) in &wanted.properties {
-        if schema.required && !offered.properties.contains_key(name) {
-            return Err(crate::template::error::validation(format!(
-                "Required property {name} for facade {} missing in provider",
-                wanted.name
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn add_hidden_edges(bound: &BoundTemplate, kinds: &IndexMap<String, Kind>, graph: &mut Graph) {

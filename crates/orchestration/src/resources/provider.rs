@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{Act, AttributeStyle, Description, Nested, NestedInput, Object, Progress, ResourceType, Stage};
 use crate::{
-    parameters::{ParameterKind, ParameterSchema},
-    properties::{AttributeSchema, PropertyKind, PropertySchema},
+    parameters::ParameterKind,
+    properties::nested_schemas,
     template::{Files, Template, error},
 };
 
@@ -62,35 +62,13 @@ impl Provider {
         let template = Arc::new(Template::parse(text).map_err(|error| error.context(location))?);
         let mut description = Description { name: location.to_owned().into(), ..Default::default() };
         description.text = template.description().unwrap_or_default().to_owned().into();
-        description.properties =
-            template.parameters().iter().map(|(name, schema)| (name.clone().into(), property(schema))).collect();
-        description.attributes = template
-            .outputs()
-            .iter()
-            .map(|(name, output)| {
-                (name.clone().into(), AttributeSchema::new(output.description.clone().unwrap_or_default()))
-            })
-            .collect();
+        (description.properties, description.attributes) = nested_schemas(&template);
         // `resource.inner` reaches inside.
         description.has_dynamic_attributes = true;
         let lists = template.parameters().values().filter(|schema| schema.kind == ParameterKind::CommaDelimitedList);
         let lists = lists.map(|schema| schema.name.clone()).collect();
         Ok(Provider { description, template, lists })
     }
-}
-
-fn property(schema: &ParameterSchema) -> PropertySchema {
-    let kind = match schema.kind {
-        ParameterKind::String => PropertyKind::String,
-        ParameterKind::Number => PropertyKind::Number,
-        ParameterKind::CommaDelimitedList => PropertyKind::List,
-        ParameterKind::Json => PropertyKind::Map,
-        ParameterKind::Boolean => PropertyKind::Boolean,
-    };
-    let mut property = PropertySchema::new(kind, schema.description.clone().unwrap_or_default()).updatable();
-    property.required = schema.default.is_none();
-    property.converts = true;
-    property
 }
 
 impl Nested for Provider {
