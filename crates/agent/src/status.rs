@@ -66,7 +66,8 @@ impl Status {
     pub fn router_applied(&self, plan: &RouterPlan) {
         let legs = plan.interfaces.iter().chain(&plan.gateway);
         let in_force = InForce {
-            ports: legs.filter(|_| plan.admin_up).map(|leg| leg.port_id.clone()).collect(),
+            // A leg is in place, and so ACTIVE as upstream has it, also while its router forwards nothing.
+            ports: legs.map(|leg| leg.port_id.clone()).collect(),
             floating: plan.floating_ips.iter().filter(|_| plan.admin_up).map(|address| address.id.clone()).collect(),
         };
         self.routers.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.id.clone(), in_force);
@@ -158,7 +159,7 @@ async fn in_force(fabric: &Fabric) -> Result<(HashMap<String, bool>, HashSet<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{NET, PORT, Rig, network, port, router};
+    use crate::testing::{NET, OTHER_PORT, PORT, Rig, leg, network, port, router};
 
     #[tokio::test]
     async fn only_changes_are_told_and_a_failed_report_is_repeated() {
@@ -197,5 +198,17 @@ mod tests {
         rig.fabric.status.router_removed("b");
         report(&rig.fabric, &mut told).await.unwrap();
         assert_eq!(rig.source.take_report().floating_down, ["f"]);
+    }
+
+    #[tokio::test]
+    async fn legs_of_a_router_at_rest_are_active_and_its_floating_addresses_are_not() {
+        let rig = Rig::new().await;
+        let mut plan = router("a", &["f"]);
+        plan.admin_up = false;
+        plan.interfaces.push(leg(NET));
+        rig.fabric.status.router_applied(&plan);
+        report(&rig.fabric, &mut Told::default()).await.unwrap();
+        let told = rig.source.take_report();
+        assert_eq!((told.ports_active, told.floating_active), (vec![OTHER_PORT.to_owned()], vec![]));
     }
 }

@@ -1,13 +1,20 @@
 //! One container's state, from an event or a look, into its row.
 
 use sahab_contract::{RequestContext, Result, container::Observed};
+use serde_json::json;
 
 use crate::{
     ContainerService,
     container::observed::Seen,
     db::container::{self, Model},
-    state::{Action, Status},
+    state::{Action, Status, TaskState},
+    task,
 };
+
+/// Whether the engine would start it again whatever happened, unless somebody stopped it.
+fn restarts_for_ever(row: &Model) -> bool {
+    row.restart_policy.as_ref().is_some_and(|policy| matches!(policy.name.as_str(), "always" | "unless-stopped"))
+}
 
 impl ContainerService {
     /// An event of a host. While a task has the container, the task's end looks again.
@@ -73,8 +80,12 @@ impl ContainerService {
         }
         match seen {
             Some(seen) => {
+                let dropped = row.status == Status::Running && seen.error.is_some();
                 seen.apply(&mut row);
-                container::save(&txn, &mut row).await?;
+                match dropped && row.status == Status::Stopped && restarts_for_ever(&row) {
+                    true => self.resume(&txn, &mut row).await?,
+                    false => container::save(&txn, &mut row).await?,
+                }
             }
             None => self.lost(&txn, &mut row).await?,
         }
@@ -82,6 +93,14 @@ impl ContainerService {
         self.queue.nudge();
         self.publish_status(&row);
         Ok(())
+    }
+
+    /// The engine restarted while nobody served its network driver, and could not keep its promise to start this again.
+    async fn resume(&self, txn: &sea_orm::DatabaseTransaction, row: &mut Model) -> Result<()> {
+        tracing::info!(container = row.uuid, "the engine gave a container up that restarts always, starting it");
+        let context = RequestContext { elevated: true, ..RequestContext::new(None) };
+        let input = json!({"do": Action::Start, "with": {}});
+        self.accept(txn, &context, row, Action::Start, TaskState::ContainerStarting, task::POWER, input).await
     }
 
     /// The engine does not have the container any more.

@@ -1,18 +1,13 @@
 //! What a host says it holds becomes the status of ports and floating IPs.
 
-use std::collections::BTreeSet;
-
 use sahab_contract::{Result, network::NetworkReport};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
 use crate::{
     NetworkService,
-    db::{CHUNK, floatingip, port_table, router_table},
+    db::{CHUNK, floatingip, port_table},
     effects::Effects,
-    port,
 };
 
 const ACTIVE: &str = "ACTIVE";
@@ -21,6 +16,7 @@ const DOWN: &str = "DOWN";
 /// Applies a report of the host. Only ports bound to it and objects whose status differs change; a repeated report
 /// changes nothing.
 pub async fn apply(service: &NetworkService, host: &str, report: NetworkReport) -> Result<()> {
+    let ports = [(ACTIVE, &report.ports_active), (DOWN, &report.ports_down)];
     let floating = [(ACTIVE, &report.floating_active), (DOWN, &report.floating_down)];
     tracing::debug!(
         host,
@@ -32,10 +28,6 @@ pub async fn apply(service: &NetworkService, host: &str, report: NetworkReport) 
     );
     let mut effects = Effects::default();
     let txn = service.database.begin().await?;
-    let held = legs_at_rest(&txn, &report.ports_down).await?;
-    let ports_active: Vec<String> = report.ports_active.iter().chain(&held).cloned().collect();
-    let ports_down: Vec<String> = report.ports_down.iter().filter(|id| !held.contains(*id)).cloned().collect();
-    let ports = [(ACTIVE, &ports_active), (DOWN, &ports_down)];
     for (status, ids) in ports {
         for ids in ids.chunks(CHUNK) {
             let which = port_condition(host, status, ids);
@@ -65,29 +57,6 @@ pub async fn apply(service: &NetworkService, host: &str, report: NetworkReport) 
     txn.commit().await?;
     effects.publish(service);
     Ok(())
-}
-
-/// Legs whose router is administratively down pass nothing, yet they are bound to their host: ACTIVE, as upstream says.
-async fn legs_at_rest(connection: &impl ConnectionTrait, ids: &[String]) -> Result<BTreeSet<String>> {
-    let mut out = BTreeSet::new();
-    for ids in ids.chunks(CHUNK) {
-        let resting = router_table::Entity::find()
-            .select_only()
-            .column(router_table::Column::Id)
-            .filter(router_table::Column::AdminStateUp.eq(false))
-            .into_query();
-        let legs: Vec<String> = port_table::Entity::find()
-            .select_only()
-            .column(port_table::Column::Id)
-            .filter(port_table::Column::Id.is_in(ids.iter().map(String::as_str)))
-            .filter(port_table::Column::DeviceOwner.is_in([port::ROUTER_INTERFACE, port::ROUTER_GATEWAY]))
-            .filter(port_table::Column::DeviceId.in_subquery(resting))
-            .into_tuple()
-            .all(connection)
-            .await?;
-        out.extend(legs);
-    }
-    Ok(out)
 }
 
 /// A port that is administratively down is DOWN, whatever is plugged.

@@ -190,20 +190,6 @@ async fn reports_become_status_and_news() {
 }
 
 #[tokio::test]
-async fn legs_of_a_router_at_rest_are_bound_all_the_same() {
-    let site = Site::new().await;
-    site.change(MEMBER, json!({"admin_state_up": false})).await;
-    let report = NetworkReport { ports_down: vec![site.leg.clone()], ..NetworkReport::default() };
-    site.cloud.service.report(HOST, report.clone()).await.unwrap();
-    let status =
-        || async { site.cloud.get(MEMBER, &format!("/v2.0/ports/{}", site.leg)).await.1["port"]["status"].clone() };
-    assert_eq!(status().await, "ACTIVE");
-    site.change(MEMBER, json!({"admin_state_up": true})).await;
-    site.cloud.service.report(HOST, report).await.unwrap();
-    assert_eq!(status().await, "DOWN");
-}
-
-#[tokio::test]
 async fn deleting_an_external_network_takes_unused_floating_ips() {
     let cloud = TestCloud::new().await;
     let external = cloud.network(ADMIN, json!({"router:external": true})).await;
