@@ -32,6 +32,10 @@ use crate::{
 /// How long a client may take to send its body.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// The service whose version prefix is also served at the root of the one port, and that prefix.
+const ROOT_SERVICE: &str = "identity";
+const CLASSIC_ROOT: &str = "v3";
+
 /// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mount {
@@ -127,7 +131,11 @@ impl Dispatcher {
                 let (first, rest) = trimmed.split_once('/').map_or((trimmed, ""), |(first, rest)| (first, rest));
                 let rest_start = path.len() - rest.len();
                 let rest = if rest.is_empty() && !path.ends_with('/') { "" } else { &path[rest_start - 1..] };
-                (self.service(first), rest, format!("{origin}/{first}"))
+                match self.service(first) {
+                    // The one port is also identity's classic port, where people write http://host:5000/v3.
+                    None if first == CLASSIC_ROOT => (self.service(ROOT_SERVICE), path, origin),
+                    found => (found, rest, format!("{origin}/{first}")),
+                }
             }
         };
         let Some(service) = service else {

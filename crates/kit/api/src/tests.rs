@@ -169,3 +169,19 @@ async fn neighbours_call_without_a_socket() {
     assert_eq!((error.kind(), error.code()), (Kind::NotFound, "HTTPNotFound"));
     assert_eq!(dispatcher.call(&context, Call::get("nowhere", "/")).await.unwrap_err().kind(), Kind::Unavailable);
 }
+
+#[tokio::test]
+async fn the_one_port_is_identitys_classic_port_too() {
+    let mut table = Table::new(());
+    table
+        .get("/v3", |_, request: Request| async move { Ok(Response::ok(json!({"base": request.meta.base_url}))) })
+        .open();
+    let dispatcher = Dispatcher::new();
+    let identity = Service { name: "identity", port: 5000, family: Arc::new(Toy), endpoints: table.finish() };
+    dispatcher.install(vec![identity], Arc::new(OneToken)).unwrap();
+    for (path, base) in [("/v3", "http://cloud:5000"), ("/identity/v3", "http://cloud:5000/identity")] {
+        let request = http::Request::get(path).header("host", "cloud:5000").body(HttpBody::empty()).unwrap();
+        let body = dispatcher.answer(Mount::All, "http", request).await.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["base"], base);
+    }
+}
