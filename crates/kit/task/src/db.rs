@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Schema,
     entity::prelude::*,
-    sea_query::Expr,
+    sea_query::{Expr, Query},
 };
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
@@ -81,9 +81,8 @@ pub async fn insert(connection: &impl ConnectionTrait, task: NewTask) -> Result<
 
 /// The oldest task of every key, oldest first.
 pub async fn heads(connection: &impl ConnectionTrait) -> Result<Vec<Model>> {
-    let mut seen = std::collections::HashSet::new();
-    let rows = Entity::find().order_by_asc(Column::Id).all(connection).await?;
-    Ok(rows.into_iter().filter(|row| seen.insert(row.task_key.clone())).collect())
+    let oldest = Query::select().expr(Column::Id.min()).from(Entity).group_by_col(Column::TaskKey).to_owned();
+    Ok(Entity::find().filter(Column::Id.in_subquery(oldest)).order_by_asc(Column::Id).all(connection).await?)
 }
 
 pub async fn count(connection: &impl ConnectionTrait) -> Result<u64> {

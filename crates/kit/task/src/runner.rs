@@ -149,12 +149,14 @@ impl Queue {
 
     /// Starts every task that may run now and returns how long to sleep at most.
     async fn start_ready(&self) -> Result<Duration> {
-        let heads = db::heads(self.inner.database.read()).await?;
-        let mut pause = self.inner.settings.idle;
+        // Who is busy is noted before the rows are read: a task that ends between the two is then skipped, while the other
+        // order would start it again from a row that is deleted. Only this loop starts tasks, so who is free stays free.
         let (running, taken): (HashSet<String>, usize) = {
             let busy = self.busy();
             (busy.keys().cloned().collect(), busy.values().filter(|running| running.takes_a_place).count())
         };
+        let heads = db::heads(self.inner.database.read()).await?;
+        let mut pause = self.inner.settings.idle;
         let mut free = self.inner.settings.parallel.saturating_sub(taken);
         for row in heads {
             if running.contains(&row.task_key) {

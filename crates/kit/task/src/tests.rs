@@ -104,6 +104,19 @@ async fn steps_run_in_order_and_keys_one_after_the_other() {
     assert_eq!(bench.of("a"), ["one", "two", "three", "done", "one", "two", "three", "done"]);
 }
 
+/// A task that ends while the runner looks for work must not be started again from the row that it just read.
+#[tokio::test]
+async fn no_task_runs_twice_however_many_end_at_once() {
+    let bench = Bench::new().await;
+    for number in 0..200 {
+        bench.add(&format!("key-{}", number % 8), json!({})).await;
+    }
+    bench.idle().await;
+    for key in 0..8 {
+        assert_eq!(bench.of(&format!("key-{key}")).len(), 25 * 4, "key-{key}");
+    }
+}
+
 #[tokio::test]
 async fn a_failed_step_is_undone_with_all_before_it() {
     let bench = Bench::new().await;
