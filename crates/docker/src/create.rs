@@ -11,7 +11,7 @@ use sahab_contract::{
     container::{Attachment, ContainerSpec},
 };
 
-use crate::{LABEL_CONTAINER, OPTION_PORT, OPTION_PRIMARY, engine::checked_id, error::CODE, reference::Reference};
+use crate::{LABEL_CLOUD, LABEL_CONTAINER, OPTION_PORT, OPTION_PRIMARY, engine::checked_id, error::CODE, reference::Reference};
 
 const MIB: u64 = 1 << 20;
 
@@ -27,10 +27,11 @@ pub(crate) fn primary(networks: &[Attachment]) -> Option<&Attachment> {
     networks.iter().find(|network| network.primary).or(networks.first())
 }
 
-pub(crate) fn body(spec: &ContainerSpec, binds: &[Bind]) -> Result<ContainerCreateBody> {
+pub(crate) fn body(spec: &ContainerSpec, binds: &[Bind], cloud: &str) -> Result<ContainerCreateBody> {
     let image = Reference::parse(&spec.image)?.full();
     let mut labels: HashMap<String, String> = spec.labels.clone().into_iter().collect();
     labels.insert(LABEL_CONTAINER.into(), spec.id.clone());
+    labels.insert(LABEL_CLOUD.into(), cloud.to_owned());
     let network = primary(&spec.networks);
     let endpoints = network
         .map(|network| {
@@ -179,7 +180,7 @@ mod tests {
             image: "busybox".into(),
             cpu: Some(0.5),
             memory: Some(64),
-            labels: [("sahab.container".to_owned(), "forged".to_owned())].into(),
+            labels: ["sahab.container", "sahab.cloud"].map(|label| (label.to_owned(), "forged".to_owned())).into(),
             environment: [("A".to_owned(), "b=c".to_owned())].into(),
             networks: vec![attachment(OTHER, false), attachment(NET, true)],
             ..Default::default()
@@ -188,12 +189,13 @@ mod tests {
 
     #[test]
     fn limits_are_hard_and_labels_cannot_be_forged() {
-        let body = body(&spec(), &[]).unwrap();
+        let body = body(&spec(), &[], "here").unwrap();
         let host = body.host_config.unwrap();
         assert_eq!(host.nano_cpus, Some(500_000_000));
         assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));
         assert_eq!(host.cpu_shares, None);
-        assert_eq!(body.labels.unwrap()[LABEL_CONTAINER], PORT);
+        let labels = body.labels.unwrap();
+        assert_eq!((labels[LABEL_CONTAINER].as_str(), labels[LABEL_CLOUD].as_str()), (PORT, "here"));
         assert_eq!(body.env.unwrap(), ["A=b=c"]);
         assert_eq!(body.image.unwrap(), "busybox:latest");
         assert_eq!((body.cmd, body.entrypoint), (None, None));
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn only_the_primary_network_is_given_and_carries_its_port() {
-        let body = body(&spec(), &[]).unwrap();
+        let body = body(&spec(), &[], "here").unwrap();
         assert_eq!(body.host_config.as_ref().unwrap().network_mode.as_deref(), Some(NET));
         assert_eq!(body.host_config.unwrap().dns.unwrap(), ["10.0.0.2"]);
         let endpoints = body.networking_config.unwrap().endpoints_config.unwrap();

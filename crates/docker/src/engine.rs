@@ -11,11 +11,13 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use sahab_contract::{Error, Result, container::ContainerEvent};
 use tokio::sync::{Mutex as AsyncMutex, OwnedRwLockReadGuard, RwLock, broadcast};
 
-use crate::{error::Mapped, raw::Raw};
+use crate::{LABEL_CLOUD, error::Mapped, raw::Raw};
 
 /// Where the engine is and where the driver keeps what it must.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Id of the cloud: engine objects that do not carry it are not seen.
+    pub cloud: String,
     pub socket: PathBuf,
     /// Injected files are kept in `files/<container id>` below it.
     pub state_dir: PathBuf,
@@ -26,8 +28,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(cloud: impl Into<String>, state_dir: impl Into<PathBuf>) -> Self {
         Settings {
+            cloud: cloud.into(),
             socket: PathBuf::from("/run/docker.sock"),
             state_dir: state_dir.into(),
             network_driver: "sahab".into(),
@@ -66,6 +69,11 @@ impl Engine {
             networks: Mutex::default(),
             network_locks: Mutex::default(),
         }
+    }
+
+    /// Narrows a listing or the events to this cloud's objects.
+    pub fn own(&self) -> (String, Vec<String>) {
+        ("label".to_owned(), vec![format!("{LABEL_CLOUD}={}", self.settings.cloud)])
     }
 
     /// A client; every request opens its own connection, so one made before the engine restarted still works.

@@ -56,7 +56,7 @@ async fn answers(engine: &Engine) -> bool {
 async fn follow(engine: &Arc<Engine>, since: u64) {
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
-        ("label".to_owned(), vec![LABEL_CONTAINER.to_owned()]),
+        engine.own(),
     ]);
     let options = EventsOptionsBuilder::default().since(&since.to_string()).filters(&filters).build();
     let Ok(docker) = engine.docker() else { return };

@@ -36,7 +36,7 @@ impl Engine {
         let networks: Vec<&str> = spec.networks.iter().map(|network| network.network_id.as_str()).collect();
         let kept = self.use_networks(&networks).await?;
         let binds = self.write_files(spec).await?;
-        let body = create::body(spec, &binds)?;
+        let body = create::body(spec, &binds, &self.settings.cloud)?;
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         // 409: the name is taken, and names are ids, so it is this container from an earlier attempt.
         // After a failure the files stay until `delete`: an earlier attempt's container may be using them.
@@ -166,7 +166,7 @@ impl Engine {
 
     pub(crate) async fn list(&self) -> Result<Vec<Observed>> {
         let docker = self.docker()?;
-        let filters = std::collections::HashMap::from([("name".to_owned(), vec!["^/?zun-".to_owned()])]);
+        let filters = std::collections::HashMap::from([self.own()]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let found = docker.list_containers(Some(options)).await.mapped()?;
         let ids: Vec<String> = found

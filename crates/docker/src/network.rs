@@ -10,7 +10,7 @@ use sahab_contract::{Error, Result, container::Attachment};
 use serde_json::json;
 
 use crate::{
-    LABEL_NETWORK, OPTION_PORT,
+    LABEL_CLOUD, LABEL_NETWORK, OPTION_PORT,
     create::endpoint,
     engine::{Engine, NetworkUse, checked_id, container_name},
     error::{CODE, Mapped, from_engine, status_of},
@@ -46,7 +46,7 @@ impl Engine {
             "CheckDuplicate": true,
             "IPAM": {"Driver": "null"},
             "Options": {LABEL_NETWORK: id},
-            "Labels": {LABEL_NETWORK: id},
+            "Labels": {LABEL_NETWORK: id, LABEL_CLOUD: self.settings.cloud},
         });
         match self.raw.post("/networks/create", &body).await {
             Ok(_) => {}
@@ -134,7 +134,7 @@ impl Engine {
     }
 
     pub(crate) async fn networks(&self) -> Result<Vec<String>> {
-        let filters = HashMap::from([("label".to_owned(), vec![LABEL_NETWORK.to_owned()])]);
+        let filters = HashMap::from([self.own()]);
         let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
         let found = self.docker()?.list_networks(Some(options)).await.mapped()?;
         Ok(found.into_iter().filter_map(|network| network.name.filter(|name| checked_id(name).is_ok())).collect())

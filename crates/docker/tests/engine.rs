@@ -50,7 +50,7 @@ fn state_of<'a>(event: &'a ContainerEvent, wanted: &str) -> Option<Option<&'a Ob
 #[tokio::test(flavor = "multi_thread")]
 async fn the_driver_on_a_real_engine() {
     let mut daemon = Dockerd::start();
-    let settings = Settings { socket: daemon.socket(), ..Settings::new(daemon.state_dir()) };
+    let settings = Settings { socket: daemon.socket(), ..Settings::new("here", daemon.state_dir()) };
     let driver = DockerDriver::start(settings);
     let mut events = driver.subscribe();
     wait_for(&mut events, |event| *event == ContainerEvent::EngineUp).await;

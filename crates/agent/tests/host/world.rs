@@ -67,7 +67,7 @@ impl World {
         };
         let dataplane = LinuxDataplane::new(settings).await.unwrap();
         let settings =
-            sahab_docker::Settings { socket: daemon.socket(), ..sahab_docker::Settings::new(daemon.state_dir()) };
+            sahab_docker::Settings { socket: daemon.socket(), ..sahab_docker::Settings::new("test", daemon.state_dir()) };
         let driver = Arc::new(DockerDriver::start(settings));
         let control = Arc::new(Control::new());
         let agent = agent(&daemon, &control, &dataplane, &driver).await;
