@@ -17,7 +17,7 @@ from support.stacks import Stacks
 
 # The main job first: when it fails, little else matters. What kills and restarts the cloud comes last.
 ORDER = ["test_images", "test_main_job", "test_identity", "test_image", "test_network", "test_container", "test_orchestration",
-         "test_dataplane", "test_security", "test_bad_input", "test_docker_restart", "test_crash", "test_lifecycle",
+         "test_dataplane", "test_cycles", "test_security", "test_bad_input", "test_docker_restart", "test_crash", "test_lifecycle",
          "test_purge"]
 
 

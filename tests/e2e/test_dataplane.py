@@ -319,17 +319,3 @@ def test_docker_run_joins_a_tenant_network(lab):
         ports = lab.account.network.get(f"/v2.0/ports?network_id={lab.network['id']}")["ports"]
         return [row["id"] for row in ports if row["device_id"] not in ("", near["uuid"])] == []
     wait.until(no_ports, 20, what="removal of the port that docker run took")
-
-
-def test_forty_cycles_leave_nothing(lab):
-    """The leak check after this file compares Docker, namespaces, links and rules with the state after the first start."""
-    for _ in range(10):
-        made = [lab.containers.create(nets=[{"network": lab.network["id"]}])["uuid"] for _ in range(4)]
-        for uuid in made:
-            lab.containers.wait(uuid, "Running")
-        for uuid in made:
-            lab.containers.api.delete(f"/v1/containers/{uuid}?stop=true", expect=(204, 202))
-        for uuid in made:
-            lab.containers.gone(uuid)
-    ports = lab.account.network.get(f"/v2.0/ports?network_id={lab.network['id']}&device_owner=compute:kuryr")["ports"]
-    assert ports == []

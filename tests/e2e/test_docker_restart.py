@@ -1,11 +1,14 @@
 """Docker goes away and comes back: clear status meanwhile, everything in place afterwards. Only inside the sandbox."""
 import os
+import random
 import signal
 import subprocess
+import time
 
 import pytest
 
 from support import host, wait
+from support.load import remove_all, settle, working
 
 pytestmark = pytest.mark.skipif(not os.environ.get("SAHAB_SANDBOX"), reason="restarts Docker: only in the sandbox's own")
 
@@ -69,14 +72,39 @@ def test_docker_restarts_under_running_containers(dockerd, demo_containers, how)
     wait.until(lambda: demo_containers.execute(one["uuid"], f"ping -c 1 -W 1 {demo_containers.address(two)}")[0] == 0, 30)
 
 
-def test_sahab_starts_before_docker(dockerd, cloud, demo_containers):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def test_docker_restarts_under_load(dockerd, cloud, admin, how):
+    """While containers, networks and stacks are made and removed: what was interrupted ends in a state that is true."""
+    account = admin.new_project()
+    try:
+        with working(account, random.Random(7)):
+            time.sleep(3)
+            dockerd.stop(how)
+            time.sleep(3)
+            account.container.request("GET", "/v1/containers").expect(200)
+            dockerd.start()
+            time.sleep(2)
+        settle(account, "Docker is back")
+        remove_all(account)
+    finally:
+        admin.drop_project(account)
+
+
+def test_sahab_starts_before_docker(dockerd, cloud, admin, demo_containers):
     kept = demo_containers.run(restart_policy={"Name": "always"})
     cloud.stop()
     dockerd.stop()
     cloud.start()
     demo_containers.api.request("GET", "/v1/containers").expect(200)
+    # Without an engine the host takes no work, and the service and the container say so.
+    service = wait.until(lambda: next(row for row in admin.container.get("/v1/services")["services"] if row["state"] == "down"), 30)
+    assert service["binary"] == "zun-compute"
+    waiting = demo_containers.create()
+    refused = demo_containers.wait(waiting["uuid"], "Error")
+    assert refused["status_reason"], refused
     dockerd.start()
     demo_containers.wait(kept["uuid"], "Running")
+    wait.until(lambda: all(row["state"] == "up" for row in admin.container.get("/v1/services")["services"]), 30)
     demo_containers.run()
 
 
