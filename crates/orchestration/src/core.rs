@@ -30,7 +30,8 @@ pub struct Settings {
     pub stack_action_timeout: Duration,
     /// How often a create is tried again after the object went to an error state or there was a conflict.
     pub action_retry_limit: u32,
-    /// First pause before such a retry; it doubles.
+    /// First pause before such a retry, and before a refused delete is tried again; it doubles. With half a second a
+    /// stack knows after 16 s that a conflict stays; upstream, tuned for slower services, takes twice as long.
     pub retry_pause: Duration,
     /// How long running siblings may go on after a failure.
     pub error_wait_time: Duration,
@@ -57,7 +58,7 @@ impl Default for Settings {
             max_json_body_size: 1_048_576,
             stack_action_timeout: Duration::from_secs(3600),
             action_retry_limit: 5,
-            retry_pause: Duration::from_secs(1),
+            retry_pause: Duration::from_millis(500),
             error_wait_time: Duration::from_secs(240),
             wait_fallback: Duration::from_secs(3),
             parallel_resources: 128,

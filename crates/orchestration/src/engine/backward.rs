@@ -16,11 +16,8 @@ use crate::{
     plan::Kind,
 };
 
-/// How often a refused delete is tried: what uses the object may be on its way out. With pauses that double from
-/// [`FIRST_PAUSE`] the stack knows after 16 s that somebody else keeps the object; upstream, tuned for slower services,
-/// takes twice as long for the same number of tries.
+/// How often a refused delete is tried: what uses the object may be on its way out.
 const ATTEMPTS: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Level {
     /// Deletes the objects and the rows. Rows already gone are not missed.
@@ -96,8 +93,7 @@ impl Level {
             match self.delete_object(row, &kind).await {
                 Err(error) if attempt < ATTEMPTS && (error.is_conflict() || error.kind().retryable()) => {
                     tracing::info!(resource = row.id, error = error.report(), attempt, "delete refused, trying again");
-                    let pause = self.core().settings.retry_pause.min(FIRST_PAUSE);
-                    tokio::time::sleep(pause * 2u32.saturating_pow(attempt - 1)).await;
+                    tokio::time::sleep(self.core().settings.retry_pause * 2u32.saturating_pow(attempt - 1)).await;
                     attempt += 1;
                 }
                 other => return other,
