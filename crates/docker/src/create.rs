@@ -11,7 +11,9 @@ use sahab_contract::{
     container::{Attachment, ContainerSpec},
 };
 
-use crate::{LABEL_CLOUD, LABEL_CONTAINER, OPTION_PORT, OPTION_PRIMARY, engine::checked_id, error::CODE, reference::Reference};
+use crate::{
+    LABEL_CLOUD, LABEL_CONTAINER, OPTION_PORT, OPTION_PRIMARY, engine::checked_id, error::CODE, reference::Reference,
+};
 
 const MIB: u64 = 1 << 20;
 

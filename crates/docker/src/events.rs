@@ -54,10 +54,7 @@ async fn answers(engine: &Engine) -> bool {
 
 /// Until the stream ends.
 async fn follow(engine: &Arc<Engine>, since: u64) {
-    let filters = HashMap::from([
-        ("type".to_owned(), vec!["container".to_owned()]),
-        engine.own(),
-    ]);
+    let filters = HashMap::from([("type".to_owned(), vec!["container".to_owned()]), engine.own()]);
     let options = EventsOptionsBuilder::default().since(&since.to_string()).filters(&filters).build();
     let Ok(docker) = engine.docker() else { return };
     let mut events = std::pin::pin!(docker.events(Some(options)));

@@ -63,8 +63,23 @@ async fn the_driver_on_a_real_engine() {
     terminal_output(&driver).await;
     failures(&driver).await;
     policies(&driver, &mut events).await;
+    two_clouds(&daemon, &driver).await;
     engine_restart(&mut daemon, &driver, &mut events).await;
     assert_eq!(driver.list().await.unwrap(), []);
+}
+
+/// Another cloud on the same engine: neither sees what the other has, so neither takes it for a leftover.
+async fn two_clouds(daemon: &Dockerd, driver: &DockerDriver) {
+    let settings = Settings { socket: daemon.socket(), ..Settings::new("there", daemon.dir.join("there")) };
+    let neighbour = DockerDriver::start(settings);
+    let (ours, theirs) = (spec(&["true"]), spec(&["true"]));
+    driver.create(&ours).await.unwrap();
+    neighbour.create(&theirs).await.unwrap();
+    let listed =
+        async |driver: &DockerDriver| driver.list().await.unwrap().into_iter().map(|seen| seen.id).collect::<Vec<_>>();
+    assert_eq!((listed(driver).await, listed(&neighbour).await), (vec![ours.id.clone()], vec![theirs.id.clone()]));
+    driver.delete(&ours.id, true).await.unwrap();
+    neighbour.delete(&theirs.id, true).await.unwrap();
 }
 
 async fn host_facts(driver: &DockerDriver) {

@@ -37,12 +37,17 @@ pub enum Command {
         #[command(flatten)]
         settings: SettingsArgs,
     },
+    /// Print every request that the API answers, one a line: service, method, path, and who may send it
+    Endpoints {
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
     /// Make a new token signing key; tokens of the last keys stay valid
     FernetRotate {
         #[command(flatten)]
         settings: SettingsArgs,
     },
-    /// Remove everything of Sahab from Docker, the kernel and the disk
+    /// Remove everything of this cloud from Docker, the kernel and the disk
     Purge {
         #[command(flatten)]
         settings: SettingsArgs,

@@ -34,6 +34,16 @@ pub const CATALOG: &[(&str, &str, &str, &str)] = &[
     ("container", "zun", "container", "/v1"),
 ];
 
+/// The services, wired to each other: what answers requests.
+pub struct Services {
+    pub dispatcher: Arc<Dispatcher>,
+    pub identity: Arc<IdentityService>,
+    queue: Queue,
+    network: Arc<NetworkService>,
+    container: Arc<ContainerService>,
+    orchestration: OrchestrationService,
+}
+
 /// Every part of a running cloud.
 pub struct Cloud {
     pub dispatcher: Arc<Dispatcher>,
@@ -44,7 +54,7 @@ pub struct Cloud {
     agent: Agent,
 }
 
-impl Cloud {
+impl Services {
     /// Opens the database and makes every service; nothing runs yet, but requests can be answered.
     pub async fn open(settings: &Settings, state: &StateDir) -> anyhow::Result<Self> {
         let database = Database::open(&state.file("sahab.db")).await.map_err(fault)?;
@@ -59,7 +69,6 @@ impl Cloud {
             ])
             .await
             .map_err(fault)?;
-        let host = if settings.host.name.is_empty() { host::name() } else { settings.host.name.clone() };
         let events = EventBus::new();
         let dispatcher = Dispatcher::new();
         let queue = Queue::new(
@@ -81,7 +90,7 @@ impl Cloud {
             as_identity.clone(),
             events.clone(),
             sahab_network::Settings {
-                host: host.clone(),
+                host: host_name(settings),
                 mtu: if settings.network.mtu == 0 { host::uplink_mtu() } else { settings.network.mtu },
                 dns_domain: settings.network.dns_domain.clone(),
                 external_nat: settings.network.external_nat,
@@ -117,20 +126,6 @@ impl Cloud {
         )
         .map_err(fault)?;
 
-        let agent = Agent::start(Parts {
-            hostname: host.clone(),
-            dataplane: Arc::new(dataplane(settings).await?),
-            driver: Arc::new(docker(settings, &state.file("agent"))),
-            plans: network.clone(),
-            ad_hoc: network.clone(),
-            state_dir: state.file("agent"),
-            plugin_socket: settings.container.plugin_socket.clone(),
-            full_pass: FULL_PASS,
-        })
-        .await
-        .map_err(fault)?;
-        container.add_host(&host, agent.host());
-
         dispatcher
             .install(
                 vec![
@@ -143,6 +138,30 @@ impl Cloud {
                 as_identity,
             )
             .map_err(fault)?;
+        Ok(Services { dispatcher, identity, queue, network, container, orchestration })
+    }
+}
+
+impl Cloud {
+    /// The services and this host's agent. The agent works at once, the services when [`Cloud::run`] is called.
+    pub async fn open(settings: &Settings, state: &StateDir) -> anyhow::Result<Self> {
+        let Services { dispatcher, identity, queue, network, container, orchestration } =
+            Services::open(settings, state).await?;
+        let (host, id) = (host_name(settings), state.cloud_id()?);
+        let agent = Agent::start(Parts {
+            hostname: host.clone(),
+            dataplane: Arc::new(dataplane(settings, &id).await?),
+            driver: Arc::new(docker(settings, &state.file("agent"), &id)),
+            plans: network.clone(),
+            ad_hoc: network.clone(),
+            state_dir: state.file("agent"),
+            plugin_socket: settings.container.plugin_socket.clone(),
+            full_pass: FULL_PASS,
+        })
+        .await
+        .map_err(fault)?;
+        container.add_host(&host, agent.host());
+
         Ok(Cloud { dispatcher, identity, queue, container, orchestration, agent })
     }
 
@@ -174,6 +193,10 @@ impl Cloud {
     }
 }
 
+fn host_name(settings: &Settings) -> String {
+    if settings.host.name.is_empty() { host::name() } else { settings.host.name.clone() }
+}
+
 /// `sahab fernet-rotate` works on the files; this process looks at them now and then.
 async fn reload_keys(identity: Arc<IdentityService>, mut stop: watch::Receiver<bool>) {
     while tokio::time::timeout(FULL_PASS, stop.changed()).await.is_err() {
@@ -191,20 +214,24 @@ pub fn identity_settings(settings: &Settings) -> sahab_identity::Settings {
     }
 }
 
-pub async fn dataplane(settings: &Settings) -> anyhow::Result<LinuxDataplane> {
+/// `cloud` is this cloud's id: another one's namespaces and rules on the same machine are not seen.
+pub async fn dataplane(settings: &Settings, cloud: &str) -> anyhow::Result<LinuxDataplane> {
+    /// Enough of the id to tell clouds of one machine apart.
+    const DIGITS: usize = 8;
+    let prefix = format!("sahab{}", cloud.get(..DIGITS).unwrap_or(cloud));
     let host_ports = settings.network.host_ports.iter().flat_map(|port| {
         [sahab_dataplane::HostProtocol::Tcp, sahab_dataplane::HostProtocol::Udp]
             .map(|protocol| sahab_dataplane::HostPort { protocol, port: *port })
     });
-    let settings = sahab_dataplane::Settings { host_ports: host_ports.collect(), ..Default::default() };
+    let settings = sahab_dataplane::Settings { prefix, host_ports: host_ports.collect(), ..Default::default() };
     LinuxDataplane::new(settings).await.map_err(fault)
 }
 
-/// `folder` keeps what the driver must remember across starts.
-pub fn docker(settings: &Settings, folder: &Path) -> DockerDriver {
+/// `folder` keeps what the driver must remember across starts; `cloud` is this cloud's id, on everything it makes.
+pub fn docker(settings: &Settings, folder: &Path, cloud: &str) -> DockerDriver {
     DockerDriver::start(sahab_docker::Settings {
         socket: settings.container.docker_socket.clone(),
-        ..sahab_docker::Settings::new(folder)
+        ..sahab_docker::Settings::new(cloud, folder)
     })
 }
 

@@ -4,6 +4,7 @@ mod cli;
 mod cloud;
 mod credentials;
 mod doctor;
+mod endpoints;
 mod examples;
 mod first_start;
 mod host;
@@ -50,10 +51,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor { settings } => {
             let settings = settings.load()?.settings;
             let folder = std::env::temp_dir();
-            let docker = cloud::docker(&settings, &folder);
+            let docker = cloud::docker(&settings, &folder, "doctor");
             if !doctor::run(&settings, &docker).await? {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Command::Endpoints { settings } => {
+            io::stdout().write_all(endpoints::table(settings.load()?.settings).await?.as_bytes())?;
         }
         Command::FernetRotate { settings } => {
             let settings = settings.load()?.settings;

@@ -1,4 +1,5 @@
-//! `sahab purge`: nothing of ours is left in Docker, the kernel and on the disk.
+//! `sahab purge`: nothing of this cloud is left in Docker, the kernel and on the disk. What another cloud on the same
+//! machine owns stays.
 
 use std::{
     io::{self, Write},
@@ -26,19 +27,20 @@ use crate::{
 pub async fn run(settings: &Settings, yes: bool) -> anyhow::Result<()> {
     if !yes {
         bail!(
-            "this removes every container and network of Sahab on this host, and {}; say --yes to do it",
+            "this removes every container and network of this cloud from this host, and {}; say --yes to do it",
             settings.state.dir.display()
         );
     }
     // The lock: never under a running cloud.
     let state = StateDir::open(&settings.state.dir)?;
     let mut out = io::stdout().lock();
-    let driver = docker(settings, &state.file("agent"));
+    let cloud = state.cloud_id()?;
+    let driver = docker(settings, &state.file("agent"), &cloud);
     // Docker asks our network driver about every container it removes, and waits 46 s when nobody answers.
     let agent = Agent::start(Parts {
         hostname: host::name(),
-        dataplane: Arc::new(dataplane(settings).await?),
-        driver: Arc::new(docker(settings, &state.file("agent"))),
+        dataplane: Arc::new(dataplane(settings, &cloud).await?),
+        driver: Arc::new(docker(settings, &state.file("agent"), &cloud)),
         plans: Arc::new(Away),
         ad_hoc: Arc::new(Away),
         state_dir: state.file("agent"),
@@ -61,7 +63,7 @@ pub async fn run(settings: &Settings, yes: bool) -> anyhow::Result<()> {
         Err(error) => writeln!(out, "Docker does not answer ({}); what it holds of ours stays", error.report())?,
     }
     agent.stop().await;
-    dataplane(settings).await?.purge().await.map_err(fault)?;
+    dataplane(settings, &cloud).await?.purge().await.map_err(fault)?;
     writeln!(out, "removed namespaces, links and rules")?;
     let _ = std::fs::remove_file(&settings.container.plugin_socket);
     std::fs::remove_dir_all(&settings.state.dir)?;

@@ -45,6 +45,23 @@ impl StateDir {
         self.file(name).exists()
     }
 
+    /// This cloud's name on what it shares with others, such as Docker: a random id, made at the first use.
+    pub fn cloud_id(&self) -> anyhow::Result<String> {
+        const NAME: &str = "cloud-id";
+        if !self.has(NAME) {
+            let bytes: [u8; 16] = rand::random();
+            let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.write_private(NAME, &id)?;
+        }
+        let path = self.file(NAME);
+        let id = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let id = id.trim();
+        if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            bail!("{} is damaged: it must hold 32 hexadecimal digits", path.display());
+        }
+        Ok(id.to_owned())
+    }
+
     /// A key of 32 random bytes in URL-safe base64 (Fernet's form), made at the first use.
     pub fn key(&self, name: &str) -> anyhow::Result<String> {
         use base64::Engine;
@@ -80,8 +97,12 @@ mod tests {
         state.write_private("openrc", "x").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&state.file("openrc"))), (0o700, 0o600));
+        let id = state.cloud_id().unwrap();
         assert!(StateDir::open(&path).is_err(), "a second process must not get in");
         drop(state);
-        StateDir::open(&path).unwrap();
+        let state = StateDir::open(&path).unwrap();
+        assert_eq!(state.cloud_id().unwrap(), id);
+        state.write_private("cloud-id", "$(reboot)").unwrap();
+        assert!(state.cloud_id().is_err());
     }
 }

@@ -66,8 +66,10 @@ impl World {
             ..Default::default()
         };
         let dataplane = LinuxDataplane::new(settings).await.unwrap();
-        let settings =
-            sahab_docker::Settings { socket: daemon.socket(), ..sahab_docker::Settings::new("test", daemon.state_dir()) };
+        let settings = sahab_docker::Settings {
+            socket: daemon.socket(),
+            ..sahab_docker::Settings::new("test", daemon.state_dir())
+        };
         let driver = Arc::new(DockerDriver::start(settings));
         let control = Arc::new(Control::new());
         let agent = agent(&daemon, &control, &dataplane, &driver).await;
