@@ -1,5 +1,7 @@
 //! Compute services: who is up, who may receive containers; and the zones they form.
 
+use std::sync::atomic::Ordering;
+
 use sahab_contract::{Error, RequestContext, Result, context::now};
 use serde_json::{Value, json};
 
@@ -18,11 +20,13 @@ pub enum ServiceChange {
 }
 
 impl ContainerService {
-    /// Whether the host behind the record was alive lately.
+    /// Whether the host behind the record was alive lately and can work.
     pub(crate) fn service_up(&self, service: &Model) -> bool {
         let seen = service.last_seen_up.or(service.updated_at).unwrap_or(service.created_at);
         let age = (now() - seen).abs().to_std().unwrap_or_default();
-        !service.forced_down && age <= self.settings.service_down_time
+        // A host whose engine does not answer can do nothing, so it is not shown as if it could.
+        let engine_up = self.host(&service.host).is_none_or(|host| host.engine_up.load(Ordering::Relaxed));
+        !service.forced_down && engine_up && age <= self.settings.service_down_time
     }
 
     pub async fn service_list(&self, context: &RequestContext) -> Result<Vec<Value>> {

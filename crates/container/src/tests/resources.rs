@@ -119,6 +119,26 @@ async fn a_host_that_is_not_seen_is_down() {
 }
 
 #[tokio::test]
+async fn a_host_without_its_engine_is_down() {
+    let bench = Bench::new().await;
+    bench.running(json!({})).await;
+    let until = async |wanted: &str| {
+        for _ in 0..1000 {
+            let listed = admin(&bench, Method::GET, "/v1/services", Value::Null).await.expect(200);
+            if listed["services"][0]["state"] == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the service is never {wanted}");
+    };
+    bench.host.set_down(true);
+    until("down").await;
+    bench.host.set_down(false);
+    until("up").await;
+}
+
+#[tokio::test]
 async fn hosts_are_for_administrators() {
     let bench = Bench::new().await;
     bench.running(json!({"memory": 100})).await;
