@@ -162,6 +162,7 @@ def main(out, state):
         put("heat_plugin", "project_domain_name", pdom)
         put("heat_plugin", "user_domain_id", "default")
         put("heat_plugin", "project_domain_id", "default")
+        put("heat_plugin", "hidden_stack_tag", "data-processing-cluster")
 
     def url_of(key):
         t = up[key]

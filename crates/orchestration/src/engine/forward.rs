@@ -96,6 +96,10 @@ impl Level {
             return self.ensure_external(row, kind, &target).await;
         }
         let is_unchanged = row.properties == properties_value(&target.properties);
+        if row.state() != (Action::Create, Status::InProgress) {
+            // Before anybody looks whether there is something to do, as upstream.
+            self.pause_at(&mut row, Hook::PreUpdate, "UPDATE").await?;
+        }
         let needs_replacement = match row.state() {
             _ if row.implementation != kind.target => true,
             // Cut off by a crash or by a newer operation: go on, unless something else is wanted now.
@@ -226,7 +230,8 @@ impl Level {
                 IdForm::Hex => uuid::Uuid::new_v4().simple().to_string(),
             });
         }
-        if row.state() != (Action::Create, Status::InProgress) {
+        let is_repeat = row.state() == (Action::Create, Status::InProgress);
+        if !is_repeat {
             self.change(row, Action::Create, Status::InProgress, "state changed");
         }
         let implementation = kind.implementation.as_ref();
@@ -236,7 +241,7 @@ impl Level {
             if !implementation.is_pure() {
                 self.journal().flush().await.map_err(|error| Attempt::Nested(Failure::fault(error)))?;
             }
-            let mut object = object_of(row);
+            let mut object = Object { is_repeat, ..object_of(row) };
             object.properties = target.properties.clone();
             let outcome = async {
                 let progress = implementation.create(&self.act, &mut object).await?;
@@ -308,7 +313,6 @@ impl Level {
         if differs && restricted.contains(&RestrictedAction::Update) {
             return Err(self.restricted(&mut row, "update"));
         }
-        self.pause_at(&mut row, Hook::PreUpdate, "UPDATE").await?;
         row.next_properties = Some(new.clone());
         Self::adopt_target(&mut row, &target);
         self.change(&mut row, Action::Update, Status::InProgress, "state changed");
@@ -322,7 +326,7 @@ impl Level {
             if !implementation.is_pure() {
                 self.journal().flush().await.map_err(Failure::fault)?;
             }
-            let mut object = object_of(&row);
+            let mut object = Object { is_repeat: is_interrupted, ..object_of(&row) };
             object.properties = target.properties.clone();
             if taken_back && let Err(error) = implementation.restore_replaced(&self.act, &mut object).await {
                 tracing::warn!(resource = row.id, error = error.report(), "cannot restore a replaced object wholly");
@@ -377,7 +381,6 @@ impl Level {
         kind: &TypeKind,
         target: &Target,
     ) -> Result<(), Failure> {
-        self.pause_at(&mut old, Hook::PreUpdate, "UPDATE").await?;
         self.tell(&old, Action::Update, Status::Complete, &format!("The Resource {} requires replacement.", old.name));
         if old.implementation == kind.target && kind.implementation.nested().is_none() && old.physical_id.is_some() {
             let mut object = object_of(&old);

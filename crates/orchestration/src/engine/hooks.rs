@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{failure::Failure, level::Level};
 use crate::{db::resource, environment::Hook};
 
-/// Key of a row's `data`: the hooks that were reached.
+/// Key of a row's `data`: the hooks that were reached, those of an update or delete with its traversal.
 const PASSED: &str = "_hooks";
 
 impl Level {
@@ -18,18 +18,26 @@ impl Level {
             return Ok(());
         }
         let name = hook_name(hook);
-        // A wait that was cut off goes on; one that was cleared meanwhile is over.
-        let passed = row.data.get(PASSED).and_then(Value::as_array).is_some_and(|list| list.contains(&json!(name)));
-        if passed && row.hook.is_none() && verb == "CREATE" {
+        // A wait that was cut off goes on; one that was cleared meanwhile is over. A resource is created once, but each
+        // update stops anew.
+        let mark = if verb == "CREATE" { name.to_owned() } else { format!("{name} {}", self.tree.traversal) };
+        let mut marks = row.data.get(PASSED).and_then(Value::as_array).cloned().unwrap_or_default();
+        let is_passed = marks.iter().any(|known| known == mark.as_str());
+        if is_passed && row.hook.is_none() {
             return Ok(());
         }
         if row.hook.as_deref() != Some(name) {
             row.hook = Some(name.to_owned());
+            // Those of earlier operations are of no use any more.
+            marks.retain(|known| {
+                known.as_str().is_some_and(|known| match known.split_once(' ') {
+                    Some((_, traversal)) => traversal == self.tree.traversal,
+                    None => true,
+                })
+            });
+            marks.push(Value::String(mark));
             if let Some(data) = row.data.as_object_mut() {
-                let list = data.entry(PASSED).or_insert_with(|| json!([]));
-                if let Some(list) = list.as_array_mut() {
-                    list.push(json!(name));
-                }
+                data.insert(PASSED.into(), Value::Array(marks));
             }
             self.put(row);
             self.tell(row, row.action, row.status, &format!("{verb} paused until Hook {name} is cleared"));

@@ -32,6 +32,7 @@ pub fn object_of(row: &resource::Model) -> Object {
         planned_id: row.planned_id.clone().unwrap_or_default(),
         properties: map(&row.properties),
         data: map(&row.data),
+        is_repeat: false,
     }
 }
 
@@ -116,7 +117,7 @@ impl Reader<'_> {
         if let Some(nested) = kind.implementation.nested() {
             let Some(child) = self.child(row).await? else { return Ok(Value::Null) };
             return match nested.attribute_style() {
-                AttributeStyle::Outputs => child.output_attribute(self.core, attribute, path).await,
+                AttributeStyle::Outputs => child.output_attribute(self.core, row, attribute, path).await,
                 AttributeStyle::Members => child.group_attribute(self.core, row, attribute, path).await,
             };
         }
@@ -194,9 +195,17 @@ impl Child {
     }
 
     /// An attribute of a template resource: an output, or something of an inner resource.
-    async fn output_attribute(&self, core: &Core, attribute: &str, path: &[Value]) -> Result<Value> {
+    async fn output_attribute(
+        &self,
+        core: &Core,
+        owner: &resource::Model,
+        attribute: &str,
+        path: &[Value],
+    ) -> Result<Value> {
         if self.plan.bound.template().outputs().contains_key(attribute) {
-            return Ok(select_path(&self.output(core, attribute).await?, path));
+            let value =
+                self.output(core, attribute).await.map_err(|cause| output_error(&owner.name, attribute, cause))?;
+            return Ok(select_path(&value, path));
         }
         if attribute == "show" {
             return Ok(Value::Null);
@@ -282,6 +291,14 @@ impl Child {
             }
         }
     }
+}
+
+/// Says which output of which nested stack has no value. Faults of the program stay what they are.
+fn output_error(resource: &str, output: &str, cause: Error) -> Error {
+    if cause.kind().retryable() {
+        return cause;
+    }
+    Error::invalid("TemplateOutputError", format!("Error in {resource} output {output}: {}", cause.message()))
 }
 
 /// `resource.inner`, `resource.inner.attribute`, `resource.inner` + path: the inner name, attribute and rest of the path.

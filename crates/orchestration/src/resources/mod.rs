@@ -106,6 +106,8 @@ pub struct Object {
     pub properties: Map<String, Value>,
     /// Free for the type; stored after each act.
     pub data: Map<String, Value>,
+    /// An earlier run of the same create or update was cut off: some of it may have been done.
+    pub is_repeat: bool,
 }
 
 impl Object {

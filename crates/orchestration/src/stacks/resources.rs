@@ -1,6 +1,6 @@
 //! A stack's resources as users see them: list, show, metadata, signals, marks.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sahab_contract::{Error, RequestContext, Result, context::now};
 use serde_json::{Map, Value, json};
@@ -21,7 +21,7 @@ use crate::{
 /// A resource with what its view needs.
 pub struct Shown {
     pub row: resource::Model,
-    pub stack: stack::Model,
+    pub stack: Arc<stack::Model>,
     pub required_by: Vec<String>,
     /// The stack it owns.
     pub nested: Option<stack::Model>,
@@ -75,8 +75,9 @@ pub async fn list(
     with_detail: bool,
 ) -> Result<Vec<Shown>> {
     core.enforce(context, "resource:index", &top.project_id)?;
-    let stacks = family(core, top, depth).await?;
-    let ids: Vec<String> = stacks.iter().map(|stack| stack.id.clone()).collect();
+    let stacks: HashMap<String, Arc<stack::Model>> =
+        family(core, top, depth).await?.into_iter().map(|stack| (stack.id.clone(), Arc::new(stack))).collect();
+    let ids: Vec<String> = stacks.keys().cloned().collect();
     let rows = resource::of_stacks(core.database.read(), &ids).await?;
     let required = required_by(&rows);
     let possible: Vec<String> = rows.iter().filter_map(|row| row.physical_id.clone()).collect();
@@ -89,7 +90,7 @@ pub async fn list(
     let mut plans: HashMap<String, Option<Plan>> = HashMap::new();
     let mut out = Vec::new();
     for row in rows.iter().filter(|row| !row.obsolete && filter.matches(row)) {
-        let Some(stack) = stacks.iter().find(|stack| stack.id == row.stack_id) else { continue };
+        let Some(stack) = stacks.get(&row.stack_id) else { continue };
         let mut shown = Shown {
             row: row.clone(),
             stack: stack.clone(),
@@ -177,7 +178,7 @@ pub async fn show(
     let mut shown = Shown {
         required_by: required.get(&(row.stack_id.clone(), row.name.clone())).cloned().unwrap_or_default(),
         row,
-        stack: stack.clone(),
+        stack: Arc::new(stack.clone()),
         nested,
         attributes: Some(Map::new()),
         description: Some(String::new()),

@@ -58,7 +58,10 @@ pub async fn validate(
             out.insert("NestedParameters".into(), Value::Object(nested));
         }
     }
-    out.insert("Environment".into(), Value::Object(request.environment.to_map()));
+    // What is kept for the engine alone is not part of what users see here.
+    let mut environment = request.environment.to_map();
+    environment.shift_remove("encrypted_param_names");
+    out.insert("Environment".into(), Value::Object(environment));
     Ok(Value::Object(out))
 }
 

@@ -241,3 +241,52 @@ async fn retained_objects_stay() {
     assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
     assert_eq!(world.fakes.all("security_groups").len(), 1);
 }
+
+#[tokio::test]
+async fn a_gateway_that_leaves_the_template_leaves_the_subnet() {
+    let world = world().await;
+    let template = |gateway: Value| {
+        let mut properties = json!({"network": "ext-net", "cidr": "10.0.0.0/24"});
+        if !gateway.is_null() {
+            properties["gateway_ip"] = gateway;
+        }
+        hot(json!({"s": {"type": "OS::Neutron::Subnet", "properties": properties}}))
+    };
+    let path = world.deploy("gate", template(json!("10.0.0.5"))).await;
+    assert_eq!(world.fakes.all("subnets")[0]["gateway_ip"], "10.0.0.5");
+    for gateway in [Value::Null, json!("10.0.0.6"), json!("")] {
+        let stack = world.update(&path, json!({"template": template(gateway.clone())})).await;
+        assert_eq!(stack["stack_status"], "UPDATE_COMPLETE", "{stack}");
+        let wanted = if gateway == "" { Value::Null } else { gateway };
+        assert_eq!(world.fakes.all("subnets")[0]["gateway_ip"], wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_set_of_routes_leaves_those_of_others_alone() {
+    let world = world().await;
+    let route = |number: u8| json!({"destination": format!("10.1.{number}.0/24"), "nexthop": "10.0.0.9"});
+    world.fakes.add("routers", json!({"id": "r1", "name": "r1", "routes": [route(0)]}));
+    let template = |numbers: &[u8]| {
+        let routes: Vec<Value> = numbers.iter().map(|number| route(*number)).collect();
+        hot(json!({"e": {"type": "OS::Neutron::ExtraRouteSet", "properties": {"router": "r1", "routes": routes}}}))
+    };
+    let present = || world.fakes.all("routers")[0]["routes"].clone();
+    let path = world.deploy("routes", template(&[1, 2])).await;
+    assert_eq!(present(), json!([route(0), route(1), route(2)]));
+    let stack = world.update(&path, json!({"template": template(&[2, 3])})).await;
+    assert_eq!((&stack["stack_status"], present()), (&json!("UPDATE_COMPLETE"), json!([route(0), route(2), route(3)])));
+
+    let refused = world.deploy("other", template(&[3, 4])).await;
+    let stack = world.get(&refused).await["stack"].take();
+    assert_eq!(stack["stack_status"], "CREATE_FAILED");
+    assert_eq!(
+        stack["stack_status_reason"],
+        "Resource CREATE failed: PhysicalResourceExists: resources.e: The physical resource for (r1,10.1.3.0/24=10.0.0.9) exists."
+    );
+    world.delete(&refused).await;
+    assert_eq!(present(), json!([route(0), route(2), route(3)]), "a refused set takes nothing away");
+
+    assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
+    assert_eq!(present(), json!([route(0)]));
+}

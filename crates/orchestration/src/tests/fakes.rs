@@ -216,6 +216,22 @@ fn network(fakes: Shared) -> Service {
             Ok(Response::ok(json!({})))
         });
     }
+    for (path, is_add) in
+        [("/v2.0/routers/{id}/add_extraroutes", true), ("/v2.0/routers/{id}/remove_extraroutes", false)]
+    {
+        table.put(path, move |fakes: Shared, mut request: Request| async move {
+            let wanted = body(&mut request, "router")["routes"].as_array().cloned().unwrap_or_default();
+            let mut state = fakes.lock();
+            let router = state.find("routers", request.param("id"))?;
+            let mut routes = router["routes"].as_array().cloned().unwrap_or_default();
+            routes.retain(|route| !wanted.contains(route));
+            if is_add {
+                routes.extend(wanted);
+            }
+            router["routes"] = Value::Array(routes);
+            Ok(Response::ok(json!({"router": router})))
+        });
+    }
     Service { name: "network", port: 1, family: Arc::new(NeutronLike), endpoints: table.finish() }
 }
 

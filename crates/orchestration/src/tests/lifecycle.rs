@@ -354,6 +354,36 @@ async fn a_hook_waits_until_it_is_cleared() {
 }
 
 #[tokio::test]
+async fn a_hook_stops_every_update_once_even_one_that_changes_nothing() {
+    let world = World::new().await;
+    let environment = json!({"resource_registry": {"resources": {"a": {"hooks": "pre-update"}}}});
+    let template =
+        |length: i64| hot(json!({"a": {"type": "OS::Heat::RandomString", "properties": {"length": length}}}));
+    let body = |length: i64| json!({"template": template(length), "environment": environment});
+    let path = world.create("hook", body(8)).await;
+    assert_eq!(world.settle(&path).await["stack_status"], "CREATE_COMPLETE");
+    let paused = "a: CREATE_COMPLETE UPDATE paused until Hook pre-update is cleared";
+    let mut id = world.resource(&path, "a").await["attributes"]["value"].clone();
+    for (round, length, is_replaced) in [(1, 8, false), (2, 9, true), (3, 9, false)] {
+        assert_eq!(world.member(Method::PUT, &path, body(length)).await.status, 202);
+        for _ in 0..200 {
+            if world.history(&path).await.iter().filter(|line| *line == paused).count() == round {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let signal = format!("{path}/resources/a/signal");
+        let answer = world.member(Method::POST, &signal, json!({"unset_hook": "pre-update"})).await;
+        assert_eq!(answer.status, 200, "round {round}: {}", answer.body);
+        assert_eq!(world.settle(&path).await["stack_status"], "UPDATE_COMPLETE");
+        assert_eq!(world.history(&path).await.iter().filter(|line| *line == paused).count(), round);
+        let now = world.resource(&path, "a").await["attributes"]["value"].clone();
+        assert_eq!(now != id, is_replaced, "round {round}");
+        id = now;
+    }
+}
+
+#[tokio::test]
 async fn a_cancel_without_rollback_leaves_nothing_busy() {
     let world = World::new().await;
     let template = |value: &str, wait: i64| {

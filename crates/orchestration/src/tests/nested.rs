@@ -83,6 +83,22 @@ async fn an_inner_failure_is_told_with_its_path() {
 }
 
 #[tokio::test]
+async fn an_output_without_value_is_told_with_the_resource_it_belongs_to() {
+    let world = World::new().await;
+    let bad = json!({
+        "heat_template_version": "rocky",
+        "resources": {"r": {"type": "OS::Heat::TestResource"}},
+        "outputs": {"o": {"value": {"get_param": "foo"}}},
+    });
+    let mut template = hot(json!({"parent": {"type": "bad.yaml"}}));
+    template["outputs"] = json!({"o": {"value": {"get_attr": ["parent", "o"]}}});
+    let path = world.create("f", json!({"template": template, "files": {"bad.yaml": bad.to_string()}})).await;
+    let output = world.settle(&path).await["outputs"][0].take();
+    assert_eq!(output["output_value"], Value::Null);
+    assert_eq!(output["output_error"], "Error in parent output o: The Parameter (foo) was not provided.");
+}
+
+#[tokio::test]
 async fn endless_nesting_is_refused() {
     let world = World::new().await;
     let own = json!({"heat_template_version": "rocky", "resources": {"r": {"type": "self.yaml"}}});

@@ -58,9 +58,14 @@ impl Collection {
     }
 
     pub async fn show(&self, act: &Act, object: &Object) -> Result<Value> {
-        match rest::find(act, SERVICE, &self.member(object.id()), self.key).await? {
+        self.show_of(act, object.id()).await
+    }
+
+    /// The object of that id.
+    pub async fn show_of(&self, act: &Act, id: &str) -> Result<Value> {
+        match rest::find(act, SERVICE, &self.member(id), self.key).await? {
             Some(found) => Ok(found),
-            None => Err(rest::vanished(self.word, object.id())),
+            None => Err(rest::vanished(self.word, id)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `OS::Neutron::*`: each type stands for one object of the network service, or for a tie between two.
 
 mod common;
+mod extra_route_set;
 mod floating_ip;
 mod floating_ip_association;
 mod net;
@@ -21,6 +22,7 @@ pub fn register(types: &mut Types) {
     types.add(router::Router::new());
     types.add(router_interface::RouterInterface::new());
     types.add(router_gateway::RouterGateway::new());
+    types.add(extra_route_set::ExtraRouteSet::new());
     types.add(floating_ip::FloatingIp::new());
     types.add(floating_ip_association::FloatingIpAssociation::new());
     types.add(security_group::SecurityGroup::new());

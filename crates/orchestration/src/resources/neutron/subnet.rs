@@ -142,7 +142,7 @@ impl ResourceType for Subnet {
     async fn update(&self, act: &Act, object: &mut Object, diff: &PropertyDiff) -> Result<Update> {
         let null_as = |name: &str| match name {
             "allocation_pools" | "host_routes" | "dns_nameservers" => Some(json!([])),
-            "segment" => Some(Value::Null),
+            "gateway_ip" | "segment" => Some(Value::Null),
             _ => None,
         };
         let body = without_empty_gateway(changes_of(object, diff, NAMES, &null_as));
