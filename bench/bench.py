@@ -1,56 +1,71 @@
 """Runs the measurements named on the command line against one cloud and prints the table (bench/run.sh starts this)."""
+import datetime
 import os
 import pathlib
 import platform
 import sys
 
 import rows
-from support.cloud import Cloud
+from support import host
+from support.cloud import Cloud, program
 
+# In this order, whatever order they are named in: starts on directories of their own before the cloud of the other rows
+# stands, and last what fills its database.
 ROWS = {
     "start": rows.start.measure,
     "container": rows.container.measure,
     "burst": rows.container.measure_burst,
     "stack": rows.stack.measure,
-    "api": rows.api.measure,
     "heat": rows.heat.measure,
     "throughput": rows.throughput.measure,
+    "api": rows.api.measure,
 }
 
 
 def machine():
     with open("/proc/cpuinfo") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
-    with open("/proc/meminfo") as info:
-        memory = int(info.readline().split()[1]) // 1024 // 1024
-    return f"{os.cpu_count()} × {model}, {memory} GiB, kernel {platform.release()}, Python {platform.python_version()}"
+    docker = host.docker("version", "--format", "{{.Server.Version}}")
+    version = host.run(program(), "--version").strip()
+    return f"{os.cpu_count()} cores ({model}), {host.memory_gib()} GiB, kernel {platform.release()}, Docker {docker}, {version}"
+
+
+def load():
+    return " ".join(f"{average:.1f}" for average in os.getloadavg())
+
+
+def measure(names):
+    scratch = pathlib.Path(os.environ["SAHAB_SANDBOX"])
+    measured = []
+    cloud = None
+    try:
+        for name in names:
+            print(f"measuring {name} (load average {load()}) …", file=sys.stderr, flush=True)
+            if name == "start":
+                measured += ROWS[name](scratch)
+                continue
+            if cloud is None:
+                cloud = Cloud(scratch / "cloud", environment={"SAHAB_LOG_LEVEL": rows.phases.LOG_LEVEL}).start()
+            measured += ROWS[name](cloud)
+    finally:
+        if cloud is not None:
+            cloud.stop()
+            cloud.command("purge", "--yes")
+    return measured
 
 
 def main(names):
     unknown = [name for name in names if name not in ROWS]
     if unknown:
         sys.exit(f"no row {unknown}, there are: {' '.join(ROWS)}")
-    scratch = pathlib.Path(os.environ["SAHAB_SANDBOX"])
-    measured = []
-    # Starts are measured on directories of their own, before the cloud of the other rows stands.
-    names = list(names or ROWS)
-    if "start" in names:
-        names.remove("start")
-        measured += ROWS["start"](scratch)
-    if names:
-        cloud = Cloud(scratch / "cloud").start()
-        try:
-            for name in names:
-                print(f"measuring {name} …", file=sys.stderr, flush=True)
-                measured += ROWS[name](cloud)
-        finally:
-            cloud.stop()
-            cloud.command("purge", "--yes")
+    date = datetime.datetime.now(datetime.UTC)
+    before = load()
+    measured = measure([name for name in ROWS if not names or name in names])
     print("# Performance\n")
-    print("Made by `make bench`; every row and its reference were measured in the same run. Times are medians with the 10th and "
-          "90th percentile in brackets.\n")
-    print(f"Machine: {machine()}; load average at the end {os.getloadavg()[0]:.1f}.\n")
-    print("| what | ours | reference | ratio | aim |\n| --- | --- | --- | --- | --- |")
+    print("Made by `make bench`; every row and its reference were measured in the same run, in turns. Times are medians with the 10th "
+          "and 90th percentile in brackets.\n")
+    print(f"{date:%Y-%m-%d %H:%M} UTC on {machine()}; load average {before} before, {load()} after.\n")
+    print(rows.common.Row.HEAD)
     for row in measured:
         print(row.line())
 

@@ -1,4 +1,4 @@
 """One module for each group of rows of the table."""
-from . import api, container, heat, stack, start, throughput
+from . import api, common, container, heat, phases, stack, start, throughput
 
-__all__ = ["api", "container", "heat", "stack", "start", "throughput"]
+__all__ = ["api", "common", "container", "heat", "phases", "stack", "start", "throughput"]

@@ -8,11 +8,12 @@ from support import host
 from support.containers import Containers
 from support.networks import Networks
 
-from .common import Row, median
+from .common import Bound, Row, median
 
 TIMES = 5
 SECONDS = 3
 PACKETS = 200_000
+RULES = 1000
 
 # Small datagrams that nobody answers: connection tracking calls every one NEW, so each walks the rules.
 BLAST = """
@@ -79,9 +80,11 @@ def measure(cloud):
         network, _ = networks.network("10.130.0.0/24")
         few = networks.group({"protocol": "tcp"}, {"protocol": "udp", "port_range_min": 9000, "port_range_max": 9000})
         many = networks.group()
-        rules = [{"security_group_id": many["id"], "direction": "ingress", "protocol": "udp", "port_range_min": 9000, "port_range_max": 9000}]
-        rules += [{"security_group_id": many["id"], "direction": "ingress", "protocol": "udp", "port_range_min": 10000 + number,
-                   "port_range_max": 10000 + number, "remote_ip_prefix": f"10.{number // 250}.{number % 250}.0/24"} for number in range(999)]
+        # The one that lets the datagrams in comes last.
+        rules = [{"protocol": "udp", "port_range_min": 10000 + number, "port_range_max": 10000 + number,
+                  "remote_ip_prefix": f"10.{number // 250}.{number % 250}.0/24"} for number in range(RULES - 1)]
+        rules.append({"protocol": "udp", "port_range_min": 9000, "port_range_max": 9000})
+        rules = [{"security_group_id": many["id"], "direction": "ingress", **rule} for rule in rules]
         account.network.post("/v2.0/security-group-rules", {"security_group_rules": rules}, expect=(201,))
 
         def run(group):
@@ -100,6 +103,6 @@ def measure(cloud):
         networks.clean()
         admin.drop_project(account)
     return [Row("throughput between two containers, groups on (reference: docker0)", f"{median(ours):.1f} Gbit/s", f"{median(theirs):.1f} Gbit/s",
-                median(ours) / median(theirs), "≥ 0.9"),
-            Row("cost of a packet under a group of 1,000 rules (reference: a group of one)", f"{median(thousand):.2f} µs", f"{median(one):.2f} µs",
-                median(thousand) / median(one), "≤ 1.3")]
+                median(ours) / median(theirs), bound=Bound(0.9, most=False), samples=TIMES),
+            Row(f"cost of a packet under a group of {RULES:,} rules (reference: a group of one)", f"{median(thousand):.2f} µs", f"{median(one):.2f} µs",
+                median(thousand) / median(one), bound=Bound(1.3), samples=TIMES)]

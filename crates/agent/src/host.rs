@@ -4,7 +4,11 @@
 //! and not by waiting for a nudge. Calls to the engine are bounded and fair: a thousand requests do not become a
 //! thousand concurrent starts, and slow kinds (stops with their grace, pulls) do not hold up quick ones.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use sahab_contract::{
@@ -99,6 +103,15 @@ async fn permit(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>> {
     semaphore.acquire().await.map_err(Error::from)
 }
 
+/// Tells the log how long a part of a container's way took.
+async fn timed<T>(what: &'static str, container: &str, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let outcome = work.await;
+    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(container, what, micros, "phase");
+    outcome
+}
+
 #[async_trait]
 impl ContainerDriver for Host {
     async fn info(&self) -> Result<HostInfo> {
@@ -132,14 +145,14 @@ impl ContainerDriver for Host {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Observed> {
-        self.prepare(&spec.networks).await?;
+        timed("network before create", &spec.id, self.prepare(&spec.networks)).await?;
         let _permit = permit(&self.work).await?;
-        self.driver.create(spec).await
+        timed("engine create", &spec.id, self.driver.create(spec)).await
     }
     async fn start(&self, id: &str) -> Result<Observed> {
-        self.prepare_known(id).await?;
+        timed("network before start", id, self.prepare_known(id)).await?;
         let _permit = permit(&self.work).await?;
-        let started = self.driver.start(id).await;
+        let started = timed("engine start", id, self.driver.start(id)).await;
         self.fabric.status.look();
         started
     }

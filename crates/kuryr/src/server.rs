@@ -104,7 +104,8 @@ async fn vanished(socket: &Path) {
 async fn answer(State(driver): State<Arc<Driver>>, uri: Uri, body: Bytes) -> Response {
     let begin = Instant::now();
     let answered = driver.call(uri.path(), &body).await;
-    tracing::debug!(call = uri.path(), elapsed = ?begin.elapsed(), "Docker's network request");
+    let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(call = uri.path(), micros, "Docker's network request");
     match answered {
         Some(value) => respond(StatusCode::OK, &value),
         None => respond(StatusCode::NOT_FOUND, &json!({"Err": format!("no such call: {}", uri.path())})),

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::TimeDelta;
@@ -246,10 +246,12 @@ impl Queue {
                 }
                 Ok(outcome)
             };
+            let began = Instant::now();
             let outcome = tokio::select! {
                 outcome = work => outcome,
                 _ = interrupted(&mut interrupt) => continue,
             };
+            tracing::debug!(kind = row.kind, key = row.task_key, step, micros = micros(began), "task step ran");
             row.state = task.state;
             match outcome {
                 Ok(Step::Next) => {
@@ -310,7 +312,9 @@ impl Queue {
     async fn finish(&self, handler: &dyn Handler, row: db::Model) -> Result<()> {
         let task = task_of(&row);
         let error = row.error.as_ref().map(error_of);
+        let began = Instant::now();
         handler.finished(&task, error.as_ref().map_or(Ok(()), Err)).await?;
+        tracing::debug!(kind = row.kind, key = row.task_key, micros = micros(began), "task outcome written");
         let txn = self.inner.database.begin().await?;
         db::delete(&txn, row.id).await?;
         txn.commit().await?;
@@ -330,6 +334,10 @@ async fn interrupted(interrupt: &mut watch::Receiver<bool>) {
         // The switch is gone: nobody can cancel any more.
         std::future::pending::<()>().await;
     }
+}
+
+fn micros(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn attempts(handler: &dyn Handler) -> i32 {
