@@ -1,6 +1,6 @@
 //! Away with resources: dependants first.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use sahab_contract::Result;
 
