@@ -11,7 +11,7 @@ use std::{
 use ipnet::IpNet;
 use rand::Rng;
 use sahab_contract::{Error, Result};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::{
     db::{
@@ -22,6 +22,9 @@ use crate::{
     error::invalid_input,
     port,
 };
+
+/// How many random addresses are tried before all that are in use are read.
+const RANDOM_PICKS: usize = 16;
 
 /// One element of `fixed_ips` as the user sent it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -288,42 +291,64 @@ async fn free_address(
     seeker: &Seeker<'_>,
     subnet: &subnet::Model,
 ) -> Result<Option<IpAddr>> {
-    let used: HashSet<u128> = allocation::Entity::find()
-        .filter(allocation::Column::SubnetId.eq(&subnet.id))
-        .all(connection)
-        .await?
-        .iter()
-        .filter_map(|row| row.ip_address.parse().ok())
-        .map(number)
-        .collect();
     let four = subnet.ip_version == 4;
-    let pools: Vec<(u128, u128)> =
-        subnet.allocation_pools.0.iter().map(|pool| (number(pool.start), number(pool.end))).collect();
-    let pools: Vec<_> = pools.into_iter().filter(|(start, end)| start <= end).collect();
+    let pools = subnet.allocation_pools.0.iter().map(|pool| (number(pool.start), number(pool.end)));
+    let pools: Vec<(u128, u128)> = pools.filter(|(start, end)| start <= end).collect();
     if pools.is_empty() {
         return Ok(None);
     }
-    if seeker.device_owner != port::DHCP {
-        let mut random = rand::rng();
-        for _ in 0..16 {
-            let (start, end) = pools[random.random_range(0..pools.len())];
-            let pick = random.random_range(start..=end);
-            if !used.contains(&pick) {
-                return Ok(Some(address(pick, four)));
-            }
-        }
-        // Nearly full: start somewhere and take the next free one.
-        for (start, end) in &pools {
-            let middle = random.random_range(*start..=*end);
-            let free = (middle..=*end).chain(*start..middle).find(|pick| !used.contains(pick));
-            if let Some(pick) = free {
-                return Ok(Some(address(pick, four)));
-            }
-        }
-        return Ok(None);
+    let random = seeker.device_owner != port::DHCP;
+    if random && let Some(ip) = random_address(connection, seeker, &pools, four).await? {
+        return Ok(Some(ip));
     }
-    let lowest = pools.iter().flat_map(|(start, end)| *start..=*end).find(|pick| !used.contains(pick));
-    Ok(lowest.map(|pick| address(pick, four)))
+    // Nearly full, or the lowest is wanted: only now are all addresses in use read.
+    let used: HashSet<u128> = allocation::Entity::find()
+        .select_only()
+        .column(allocation::Column::IpAddress)
+        .filter(allocation::Column::SubnetId.eq(&subnet.id))
+        .into_tuple()
+        .all(connection)
+        .await?
+        .iter()
+        .filter_map(|text: &String| text.parse().ok())
+        .map(number)
+        .collect();
+    for (start, end) in pools {
+        let middle = if random { rand::rng().random_range(start..=end) } else { start };
+        let free = (middle..=end).chain(start..middle).find(|pick| !used.contains(pick));
+        if let Some(pick) = free {
+            return Ok(Some(address(pick, four)));
+        }
+    }
+    Ok(None)
+}
+
+/// The first free one of some random addresses, looked up by their keys: the cost does not grow with the subnet.
+async fn random_address(
+    connection: &impl ConnectionTrait,
+    seeker: &Seeker<'_>,
+    pools: &[(u128, u128)],
+    four: bool,
+) -> Result<Option<IpAddr>> {
+    let picks: Vec<IpAddr> = {
+        let mut random = rand::rng();
+        let mut pick = || {
+            let (start, end) = pools[random.random_range(0..pools.len())];
+            address(random.random_range(start..=end), four)
+        };
+        (0..RANDOM_PICKS).map(|_| pick()).collect()
+    };
+    let used: HashSet<String> = allocation::Entity::find()
+        .select_only()
+        .column(allocation::Column::IpAddress)
+        .filter(allocation::Column::NetworkId.eq(seeker.network_id))
+        .filter(allocation::Column::IpAddress.is_in(picks.iter().map(IpAddr::to_string)))
+        .into_tuple()
+        .all(connection)
+        .await?
+        .into_iter()
+        .collect();
+    Ok(picks.into_iter().find(|pick| !used.contains(&pick.to_string())))
 }
 
 async fn take(

@@ -7,7 +7,7 @@ use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, asy
 use crate::db;
 
 pub fn migrations() -> Migrations {
-    Migrations { service: "network", list: vec![Box::new(CreateTables)] }
+    Migrations { service: "network", list: vec![Box::new(CreateTables), Box::new(IndexSegments)] }
 }
 
 struct CreateTables;
@@ -64,5 +64,26 @@ impl MigrationTrait for CreateTables {
             db::default_rule::Entity::insert(row).exec_without_returning(manager.get_connection()).await?;
         }
         Ok(())
+    }
+}
+
+/// The highest number in use is asked for by every new network.
+struct IndexSegments;
+
+impl MigrationName for IndexSegments {
+    fn name(&self) -> &str {
+        "0002_network_segments"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for IndexSegments {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let index = Index::create()
+            .name("network_segmentation")
+            .table(db::network_table::Entity)
+            .col(db::network_table::Column::SegmentationId)
+            .to_owned();
+        manager.create_index(index).await
     }
 }
