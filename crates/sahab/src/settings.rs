@@ -33,6 +33,7 @@ pub struct Server {
     pub tls_certificate: String,
     pub tls_key: String,
     pub max_connections: usize,
+    pub head_time: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -309,7 +310,11 @@ fn check(key: &str, value: &Value, origin: &Origin) -> Result<(), SettingsError>
         "network.mtu" if !matches!(value.as_integer(), Some(0 | 1280..=9216)) => {
             bad("must be 0 or between 1280 and 9216")
         }
-        "identity.token_expiration" | "container.execute_timeout" | "container.parallel" | "server.max_connections"
+        "identity.token_expiration"
+        | "container.execute_timeout"
+        | "container.parallel"
+        | "server.max_connections"
+        | "server.head_time"
             if value.as_integer().is_none_or(|number| number < 1) =>
         {
             bad("must be at least 1")

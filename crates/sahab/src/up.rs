@@ -42,7 +42,12 @@ pub async fn run(loaded: Loaded, bare: bool) -> anyhow::Result<()> {
 
     let (stop, stopped) = watch::channel(false);
     let mut jobs = JoinSet::new();
-    let server = ServerSettings { max_connections: settings.server.max_connections, tls, ..Default::default() };
+    let server = ServerSettings {
+        max_connections: connections(settings.server.max_connections),
+        head_time: Duration::from_secs(settings.server.head_time),
+        tls,
+        ..Default::default()
+    };
     for listener in listeners {
         jobs.spawn(listener.serve(cloud.dispatcher.clone(), server.clone(), stopped.clone()));
     }
@@ -77,6 +82,18 @@ pub async fn run(loaded: Loaded, bare: bool) -> anyhow::Result<()> {
         tracing::info!("stopped with work in progress");
     }
     Ok(())
+}
+
+/// As many connections as are wanted, but never so many that no open file is left for the database, Docker and the
+/// kernel: at most three quarters of what this process may have.
+fn connections(wanted: usize) -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    let Ok((files, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX);
+    if most < wanted {
+        tracing::warn!(wanted, most, "fewer connections at once than set: this process may open too few files");
+    }
+    wanted.min(most)
 }
 
 fn public_url(settings: &Settings, tls: bool) -> String {

@@ -32,6 +32,13 @@ use crate::{
 /// How long a client may take to send its body.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// How much of a body that nobody read is taken in before the answer. A client that is still sending when the connection
+/// is closed loses the answer, so it would never learn why it was refused.
+const DISCARD_BYTES: usize = 4 << 20;
+/// For how long in all, and for how long without anything coming.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+const DISCARD_PAUSE: Duration = Duration::from_millis(250);
+
 /// The service whose version prefix is also served at the root of the one port, and that prefix.
 const ROOT_SERVICE: &str = "identity";
 const CLASSIC_ROOT: &str = "v3";
@@ -187,8 +194,15 @@ impl Dispatcher {
     async fn handle(&self, service: &Mounted, meta: &mut Meta, source: Source, query: &str) -> Response {
         let family = service.family.as_ref();
         let mut matched = None;
-        let handled =
-            AssertUnwindSafe(self.try_handle(service, meta, source, query, &mut matched)).catch_unwind().await;
+        let (mut unread, inside) = match source {
+            Source::Socket(body) => (Some(body), None),
+            Source::InProcess(context, body) => (None, Some((*context, body))),
+        };
+        let handled = AssertUnwindSafe(self.try_handle(service, meta, &mut unread, inside, query, &mut matched));
+        let handled = handled.catch_unwind().await;
+        if let Some(body) = unread.filter(|_| !meta.headers.contains_key(header::EXPECT)) {
+            discard(body).await;
+        }
         let outcome = handled.unwrap_or_else(|_| Err(Error::internal("a handler panicked")));
         let mut response = outcome.unwrap_or_else(|error| {
             if error.kind() == Kind::Internal {
@@ -208,7 +222,8 @@ impl Dispatcher {
         &self,
         service: &Mounted,
         meta: &mut Meta,
-        source: Source,
+        body: &mut Option<HttpBody>,
+        inside: Option<(RequestContext, Option<Value>)>,
         query: &str,
         matched: &mut Option<String>,
     ) -> Result<Response> {
@@ -234,12 +249,12 @@ impl Dispatcher {
                 percent_encoding::percent_decode_str(value).decode_utf8().map_err(|_| family.no_such_path(meta))?;
             params.push((name.to_owned(), value.into_owned()));
         }
-        let (context, payload) = match source {
-            Source::InProcess(context, body) => (*context, body.map_or(Payload::None, Payload::Json)),
-            Source::Socket(body) => {
+        let (context, payload) = match inside {
+            Some((context, body)) => (context, body.map_or(Payload::None, Payload::Json)),
+            None => {
                 let context = self.authenticate(service, meta, endpoint.open).await?;
                 let payload = if endpoint.streaming {
-                    Payload::Stream(Box::new(std::sync::Mutex::new(body)))
+                    Payload::Stream(Box::new(std::sync::Mutex::new(body.take().unwrap_or_default())))
                 } else {
                     read_body(family, body, endpoint.body_limit.unwrap_or(family.body_limit()), &meta.headers).await?
                 };
@@ -326,17 +341,41 @@ impl Cloud for Dispatcher {
     }
 }
 
-async fn read_body(family: &dyn Family, body: HttpBody, limit: usize, headers: &HeaderMap) -> Result<Payload> {
+/// Takes the body when it was read; one that is too large is left.
+async fn read_body(
+    family: &dyn Family,
+    slot: &mut Option<HttpBody>,
+    limit: usize,
+    headers: &HeaderMap,
+) -> Result<Payload> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(family.body_too_large(limit));
     }
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
+    let Some(mut body) = slot.take() else { return Ok(Payload::None) };
+    match tokio::time::timeout(BODY_TIME, Limited::new(&mut body, limit).collect()).await {
         Ok(Ok(body)) => Ok(Payload::Bytes(body.to_bytes())),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(family.body_too_large(limit)),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            *slot = Some(body);
+            Err(family.body_too_large(limit))
+        }
         Ok(Err(_)) => Err(Error::invalid("HTTPBadRequest", "The request body could not be read.")),
         Err(_) => Err(Error::invalid("HTTPBadRequest", "The request body did not arrive in time.")),
     }
+}
+
+/// Reads what is still coming and forgets it.
+async fn discard(mut body: HttpBody) {
+    let all = async {
+        let mut left = DISCARD_BYTES;
+        while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
 /// `http://host:port` as the client wrote it; proxies may say what the client saw. Only used in links.

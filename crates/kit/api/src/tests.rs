@@ -151,6 +151,35 @@ async fn bodies_are_bounded_and_parsed() {
     assert_eq!(ask(Method::POST, "/toy/things", Some("good"), " ").await.1["error"]["title"], "Empty");
 }
 
+/// Over a socket: the refusal reaches a client that sends first and reads then.
+#[tokio::test]
+async fn a_refusal_reaches_who_is_still_sending() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = crate::Listener::bind(([127, 0, 0, 1], 0).into(), Mount::All).await.unwrap();
+    let address = listener.address().unwrap();
+    let (_running, stop) = tokio::sync::watch::channel(false);
+    tokio::spawn(listener.serve(dispatcher(), crate::ServerSettings::default(), stop));
+    for (path, token, status) in
+        [("/toy/things", "good", 413), ("/toy/things", "forged", 401), ("/toy/none", "good", 404)]
+    {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: cloud\r\nx-auth-token: {token}\r\ncontent-length: 2000000\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&[b' '; 2_000_000]).await.unwrap();
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{path}");
+    }
+    // Who announces a body and sends none is answered all the same.
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /toy/none HTTP/1.1\r\nhost: cloud\r\ncontent-length: 2000000\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
+}
+
 #[tokio::test]
 async fn faults_of_ours_stay_private() {
     let (status, body, _) = ask(Method::GET, "/toy/things/boom", Some("good"), "").await;
