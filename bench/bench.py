@@ -4,8 +4,10 @@ import os
 import pathlib
 import platform
 import sys
+import traceback
 
 import rows
+from rows.common import Row
 from support import host
 from support.cloud import Cloud, program
 
@@ -34,24 +36,39 @@ def load():
     return " ".join(f"{average:.1f}" for average in os.getloadavg())
 
 
+class Lab:
+    """The cloud that most rows share, started by the first of them."""
+
+    def __init__(self, scratch):
+        self.scratch, self.started = scratch, None
+
+    def cloud(self):
+        if self.started is None:
+            self.started = Cloud(self.scratch / "cloud", environment={"SAHAB_LOG_LEVEL": rows.phases.LOG_LEVEL}).start()
+        return self.started
+
+    def close(self):
+        if self.started is not None:
+            self.started.stop()
+            self.started.command("purge", "--yes")
+
+
 def measure(names):
+    """(rows, whether all could be measured)"""
     scratch = pathlib.Path(os.environ["SAHAB_SANDBOX"])
-    measured = []
-    cloud = None
+    lab, measured, whole = Lab(scratch), [], True
     try:
         for name in names:
             print(f"measuring {name} (load average {load()}) …", file=sys.stderr, flush=True)
-            if name == "start":
-                measured += ROWS[name](scratch)
-                continue
-            if cloud is None:
-                cloud = Cloud(scratch / "cloud", environment={"SAHAB_LOG_LEVEL": rows.phases.LOG_LEVEL}).start()
-            measured += ROWS[name](cloud)
+            try:
+                measured += ROWS[name](scratch if name == "start" else lab.cloud())
+            except Exception:  # whatever it is, the other rows are still worth having
+                traceback.print_exc()
+                measured.append(Row(name, "could not be measured"))
+                whole = False
     finally:
-        if cloud is not None:
-            cloud.stop()
-            cloud.command("purge", "--yes")
-    return measured
+        lab.close()
+    return measured, whole
 
 
 def main(names):
@@ -60,14 +77,15 @@ def main(names):
         sys.exit(f"no row {unknown}, there are: {' '.join(ROWS)}")
     date = datetime.datetime.now(datetime.UTC)
     before = load()
-    measured = measure([name for name in ROWS if not names or name in names])
+    measured, whole = measure([name for name in ROWS if not names or name in names])
     print("# Performance\n")
     print("Made by `make bench`; every row and its reference were measured in the same run, in turns. Times are medians with the 10th "
           "and 90th percentile in brackets.\n")
     print(f"{date:%Y-%m-%d %H:%M} UTC on {machine()}; load average {before} before, {load()} after.\n")
-    print(rows.common.Row.HEAD)
+    print(Row.HEAD)
     for row in measured:
         print(row.line())
+    sys.exit(0 if whole else 1)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def load(cloud, method, path, token, body="", connections=1):
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(SCRIPT.format(token=token, method=method, path=path, body=body))
         script.flush()
-        done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", script.name, cloud.url], capture_output=True,
-                              text=True, timeout=SECONDS + 60, check=True)
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--timeout", "30s", "-s", script.name, cloud.url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 60, check=True)
     requests, micros, half, high, errors = map(int, re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", done.stdout).groups())
     if errors:
         raise RuntimeError(f"{method} {path}: {errors} of {requests} requests failed")
@@ -49,7 +49,8 @@ def measure(cloud):
     for account in (writer, reader):
         admin.network.put(f"/v2.0/quotas/{account.project_id}", {"quota": everything})
     for first in range(0, NETWORKS, BULK):
-        reader.network.post("/v2.0/networks", {"networks": [{"name": f"net{first + number}"} for number in range(BULK)]}, expect=(201,))
+        names = [{"name": f"net{first + number}"} for number in range(BULK)]
+        reader.network.post("/v2.0/networks", {"networks": names}, expect=(201,))
     listed = len(reader.network.get(f"/v2.0/networks?project_id={reader.project_id}")["networks"])
     network = writer.network.post("/v2.0/networks", {"network": {"name": "ports"}})["network"]["id"]
     writer.network.post("/v2.0/subnets", {"subnet": {"network_id": network, "cidr": "10.0.0.0/8", "ip_version": 4}})

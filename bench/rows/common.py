@@ -51,7 +51,8 @@ class Row:
         judged = self.number if self.ratio is None else self.ratio
         met = "–" if self.bound is None else "yes" if self.bound.met(judged) else "**no**"
         ratio = "–" if self.ratio is None else f"{self.ratio:.2f}"
-        return f"| {self.what} | {self.ours} | {self.reference} | {ratio} | {self.bound or '–'} | {met} | {self.samples or '–'} |"
+        cells = (self.what, self.ours, self.reference, ratio, self.bound or "–", met, self.samples or "–")
+        return "| " + " | ".join(map(str, cells)) + " |"
 
     HEAD = "| what | ours | reference | ratio | must or aim | met | samples |\n| --- | --- | --- | --- | --- | --- | --- |"
 
@@ -67,6 +68,11 @@ def spread(seconds):
 def against(what, ours, reference, bound):
     """A row of two lists of seconds."""
     return Row(what, spread(ours), spread(reference), median(ours) / median(reference), bound=bound, samples=len(ours))
+
+
+def limited(what, seconds, bound):
+    """A row of a list of seconds without a reference."""
+    return Row(what, spread(seconds), number=median(seconds), bound=bound, samples=len(seconds))
 
 
 class _Connection:

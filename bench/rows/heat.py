@@ -3,7 +3,7 @@ import time
 
 from support.stacks import Stacks
 
-from .common import Bound, Row, median, spread
+from .common import Bound, Row, limited, spread
 
 RESOURCES = 1000
 TIMES = 3
@@ -26,5 +26,5 @@ def measure(cloud):
         begun = time.monotonic()
         stacks.delete(name, timeout=300)
         delete.append(time.monotonic() - begun)
-    return [Row(f"stack of {RESOURCES} resources to CREATE_COMPLETE", spread(create), number=median(create), bound=Bound(5, "s"), samples=TIMES),
+    return [limited(f"stack of {RESOURCES} resources to CREATE_COMPLETE", create, Bound(5, "s")),
             Row("… its deletion", spread(delete), samples=TIMES)]

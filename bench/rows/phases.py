@@ -7,8 +7,8 @@ import datetime
 import json
 
 LOG_LEVEL = "info,sahab_task=debug,sahab_agent=debug,sahab_kuryr=debug"
-NAMES = ("accepted", "scheduled", "port and image", "network and rules", "Docker create", "Docker start", "(in it our network driver)",
-         "status written", "seen")
+NAMES = ("accepted", "scheduled", "port and image", "network and rules", "(meanwhile Docker create)", "Docker start",
+         "(in it our network driver)", "status written", "seen")
 
 
 class Log:
@@ -51,9 +51,8 @@ def split(log, container, begun, accepted, seen):
                 written = moment(line)
     prepare = steps["prepare"]
     picked = moment(prepare) - seconds(prepare)
-    network = engine["network before create"] + engine["network before start"]
-    return (accepted - begun, picked - accepted, seconds(prepare), network, engine["engine create"], engine["engine start"], driver,
-            written - moment(steps["run"]), seen - written)
+    return (accepted - begun, picked - accepted, seconds(prepare), engine["network and rules"], engine["engine create"],
+            engine["engine start"], driver, written - moment(steps["run"]), seen - written)
 
 
 def text(splits, middle):

@@ -47,8 +47,8 @@ def reference():
     docker("network", "create", "bench-wp")
     docker("run", "-d", "--name", "bench-db", "--network", "bench-wp", "-e", "MYSQL_ROOT_PASSWORD=rootpass",
            "-e", "MYSQL_DATABASE=wordpress", "mysql:5.7")
-    docker("run", "-d", "--name", "bench-wp", "--network", "bench-wp", "-e", "WORDPRESS_DB_HOST=bench-db", "-e", "WORDPRESS_DB_USER=root",
-           "-e", "WORDPRESS_DB_PASSWORD=rootpass", "wordpress:latest")
+    docker("run", "-d", "--name", "bench-wp", "--network", "bench-wp", "-e", "WORDPRESS_DB_HOST=bench-db",
+           "-e", "WORDPRESS_DB_USER=root", "-e", "WORDPRESS_DB_PASSWORD=rootpass", "wordpress:latest")
     page("http://" + docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "bench-wp") + "/")
     seconds = time.monotonic() - begun
     docker("rm", "-f", "-v", "bench-db", "bench-wp")

@@ -6,7 +6,7 @@ import time
 from support.accounts import Account, read_openrc
 from support.cloud import Cloud, program
 
-from .common import Bound, Row, median, spread
+from .common import Bound, Row, limited
 
 STARTS = 5
 IDLE_SECONDS = 10
@@ -36,7 +36,7 @@ def resident(pid):
 
 
 def measure(scratch):
-    first, later, memory = [], [], []
+    first, later, memory = [], [], None
     for number in range(STARTS):
         cloud = Cloud(scratch / f"start{number}")
         try:
@@ -45,12 +45,12 @@ def measure(scratch):
             later.append(first_token(cloud))
             if number == STARTS - 1:
                 time.sleep(IDLE_SECONDS)
-                memory.append(resident(cloud.process.pid))
+                memory = resident(cloud.process.pid)
         finally:
             cloud.stop()
             cloud.command("purge", "--yes")
     size = os.path.getsize(program()) / 1e6
-    return [Row("first start on an empty directory to the first token", spread(first), number=median(first), bound=Bound(2, "s"), samples=STARTS),
-            Row("later start to the first token", spread(later), number=median(later), bound=Bound(1, "s"), samples=STARTS),
-            Row("idle memory, resident", f"{max(memory):.0f} MiB", number=max(memory), bound=Bound(80, "MiB"), samples=len(memory)),
+    return [limited("first start on an empty directory to the first token", first, Bound(2, "s")),
+            limited("later start to the first token", later, Bound(1, "s")),
+            Row("idle memory, resident", f"{memory:.0f} MiB", number=memory, bound=Bound(80, "MiB"), samples=1),
             Row("size of the program", f"{size:.1f} MB")]

@@ -102,7 +102,10 @@ def measure(cloud):
         containers.clean()
         networks.clean()
         admin.drop_project(account)
-    return [Row("throughput between two containers, groups on (reference: docker0)", f"{median(ours):.1f} Gbit/s", f"{median(theirs):.1f} Gbit/s",
-                median(ours) / median(theirs), bound=Bound(0.9, most=False), samples=TIMES),
-            Row(f"cost of a packet under a group of {RULES:,} rules (reference: a group of one)", f"{median(thousand):.2f} µs", f"{median(one):.2f} µs",
-                median(thousand) / median(one), bound=Bound(1.3), samples=TIMES)]
+    return [compared("throughput between two containers, groups on (reference: docker0)", "Gbit/s", ours, theirs, Bound(0.9, most=False)),
+            compared(f"cost of a packet under a group of {RULES:,} rules (reference: a group of one)", "µs", thousand, one, Bound(1.3))]
+
+
+def compared(what, unit, ours, reference, bound):
+    shown = (f"{median(values):.2f} {unit}" for values in (ours, reference))
+    return Row(what, *shown, median(ours) / median(reference), bound=bound, samples=len(ours))

@@ -77,6 +77,14 @@ impl Host {
         Ok(())
     }
 
+    /// Starts a container whose networks are in the kernel.
+    async fn begin(&self, id: &str) -> Result<Observed> {
+        let _permit = permit(&self.work).await?;
+        let started = timed("engine start", id, self.driver.start(id)).await;
+        self.fabric.status.look();
+        started
+    }
+
     /// Removes what Docker did not tell its driver to remove, and the engine's networks that served these ports last.
     async fn tidy(&self, ports: &[(String, String)]) {
         for (endpoint_id, endpoint) in self.store.endpoints().await {
@@ -145,16 +153,26 @@ impl ContainerDriver for Host {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Observed> {
-        timed("network before create", &spec.id, self.prepare(&spec.networks)).await?;
+        self.prepare(&spec.networks).await?;
         let _permit = permit(&self.work).await?;
-        timed("engine create", &spec.id, self.driver.create(spec)).await
+        self.driver.create(spec).await
     }
     async fn start(&self, id: &str) -> Result<Observed> {
-        timed("network before start", id, self.prepare_known(id)).await?;
-        let _permit = permit(&self.work).await?;
-        let started = timed("engine start", id, self.driver.start(id)).await;
-        self.fabric.status.look();
-        started
+        self.prepare_known(id).await?;
+        self.begin(id).await
+    }
+    /// The engine's record of a container needs no network yet, only its start does: both are made at once.
+    async fn run(&self, spec: &ContainerSpec) -> Result<Observed> {
+        let network = timed("network and rules", &spec.id, self.prepare(&spec.networks));
+        let record = async {
+            let _permit = permit(&self.work).await?;
+            timed("engine create", &spec.id, self.driver.create(spec)).await
+        };
+        // Neither is given up when the other fails: what the engine was asked is done before anybody takes it back.
+        let (network, record) = tokio::join!(network, record);
+        network?;
+        record?;
+        self.begin(&spec.id).await
     }
     async fn stop(&self, id: &str, timeout: Option<u32>) -> Result<Observed> {
         let _permit = permit(&self.stops).await?;
@@ -309,6 +327,19 @@ mod tests {
         let id = spec(PORT).id;
         assert_eq!(host.start(&id).await.unwrap().state, RunState::Running);
         assert_eq!(rig.dataplane.calls(), [Call::ApplyNetwork(NET.into())]);
+    }
+
+    #[tokio::test]
+    async fn what_is_run_has_its_rules_before_it_starts() {
+        let rig = Rig::new().await;
+        let host = host(&rig).await;
+        rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
+        assert_eq!(host.run(&spec(PORT)).await.unwrap().state, RunState::Running);
+        assert_eq!(rig.dataplane.calls(), [Call::ApplyNetwork(NET.into())]);
+        let strange = host.run(&spec(OTHER_PORT)).await.unwrap_err();
+        assert!(strange.is_not_found());
+        let started = |call: &String| call.starts_with("start") && call.contains(OTHER_PORT);
+        assert!(!rig.driver.calls().iter().any(started), "without rules it was started");
     }
 
     #[tokio::test]

@@ -119,11 +119,11 @@ impl Provision {
             files: file::of(self.service.database.read(), &row.uuid).await?,
             networks,
         };
-        let mut seen = driver.create(&spec).await.map_err(verdict)?;
-        if task.input["run"] == true {
-            seen = driver.start(&row.uuid).await.map_err(verdict)?;
-        }
-        state.seen = Some(seen.into());
+        let seen = match task.input["run"] == true {
+            true => driver.run(&spec).await,
+            false => driver.create(&spec).await,
+        };
+        state.seen = Some(seen.map_err(verdict)?.into());
         state.store(task)
     }
 

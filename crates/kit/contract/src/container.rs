@@ -265,6 +265,11 @@ pub trait ContainerDriver: Send + Sync {
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Observed>;
     async fn start(&self, id: &str) -> Result<Observed>;
+    /// Creates and starts. Its own call because a host may do at once what the two would do one after the other.
+    async fn run(&self, spec: &ContainerSpec) -> Result<Observed> {
+        self.create(spec).await?;
+        self.start(&spec.id).await
+    }
     /// `timeout` in seconds until the kill; `None` is the engine's default.
     async fn stop(&self, id: &str, timeout: Option<u32>) -> Result<Observed>;
     async fn restart(&self, id: &str, timeout: Option<u32>) -> Result<Observed>;
