@@ -69,6 +69,8 @@ async fn resolve(settings: &Settings, url: &Url) -> Result<SocketAddr> {
 
 async fn get(settings: &Settings, url: &Url, address: SocketAddr) -> Result<Answer> {
     let failed = |reason: String| refuse(format!("Failed to retrieve template from {url}: {reason}"));
+    // The first one counts; whoever came before chose the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
@@ -224,6 +226,49 @@ mod tests {
         }
         assert!(is_public("93.184.216.34".parse().unwrap()));
         assert!(is_public("2606:4700::1".parse().unwrap()));
+    }
+
+    /// A server on the loopback, which the settings allow here, that sends its visitors around.
+    async fn server() -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let root = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut head = vec![0; 4096];
+                let size = socket.read(&mut head).await.unwrap();
+                let path = String::from_utf8_lossy(&head[..size]).split(' ').nth(1).unwrap().to_owned();
+                let to = |place: &str| format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n");
+                let answer = match path.as_str() {
+                    "/there" => to("/good"),
+                    "/file" => to("file:///etc/passwd"),
+                    "/round" => to("/round"),
+                    "/nowhere" => "HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n".to_owned(),
+                    "/big" => format!("HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n{}", "x".repeat(2_000_000)),
+                    _ => "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood".to_owned(),
+                };
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        });
+        root
+    }
+
+    #[tokio::test]
+    async fn redirects_are_followed_a_little_and_never_to_files() {
+        let root = server().await;
+        let settings = Settings { allow_private_urls: true, ..Settings::default() };
+        for path in ["good", "there"] {
+            assert_eq!(fetch(&settings, &format!("{root}/{path}")).await.unwrap(), "good");
+        }
+        for (path, reason) in [
+            ("file", "Invalid URL scheme file"),
+            ("round", "too many redirects"),
+            ("nowhere", "a redirect without target"),
+            ("big", "exceeds maximum allowed size"),
+        ] {
+            let error = fetch(&settings, &format!("{root}/{path}")).await.unwrap_err();
+            assert!(error.message().contains(reason), "{path}: {}", error.message());
+        }
     }
 
     #[tokio::test]
