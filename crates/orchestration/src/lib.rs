@@ -15,6 +15,7 @@ mod plan;
 mod policy;
 pub mod properties;
 mod resources;
+mod software;
 mod sources;
 mod stacks;
 pub mod template;

@@ -4,6 +4,7 @@ mod actions;
 mod events;
 mod family;
 mod resources;
+mod software;
 mod stacks;
 mod types;
 
@@ -37,6 +38,7 @@ pub fn endpoints(core: Arc<Core>) -> Vec<Endpoint> {
     actions::routes(&mut table);
     resources::routes(&mut table);
     events::routes(&mut table);
+    software::routes(&mut table);
     types::routes(&mut table);
     table.finish()
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{State, all, body, flag, number, optional_body, redirect, stack_of};
 use crate::{
     db::{Action, Status, stack, state},
-    stacks::{self as domain, create, outputs, preview, update, update::Style, validate},
+    stacks::{self as domain, create, outputs, preview, preview_update, update, update::Style, validate},
     view,
 };
 
@@ -217,7 +217,9 @@ async fn preview_change(core: State, mut request: Request, style: Style) -> Resu
         (Style::Put, None) => return Err(crate::template::error::bad_request("The body must be a JSON object.")),
     };
     let row = domain::find(&core, request.param("tenant"), request.param("name"), request.param("id")).await?;
-    Ok(Response::ok(preview::preview_update(&core, &request.context, row, style, &body).await?))
+    let show_nested = flag(&request, "show_nested")?;
+    let changes = preview_update::preview_update(&core, &request.context, row, style, show_nested, &body).await?;
+    Ok(Response::ok(changes))
 }
 
 async fn remove(core: State, request: Request) -> Result<Response> {

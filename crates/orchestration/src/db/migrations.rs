@@ -4,10 +4,10 @@ use sahab_db::Migrations;
 use sea_orm::{EntityTrait, Schema};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
-use super::{event, resource, stack, tag};
+use super::{event, resource, software_config, software_deployment, stack, tag};
 
 pub fn migrations() -> Migrations {
-    Migrations { service: "orchestration", list: vec![Box::new(CreateTables)] }
+    Migrations { service: "orchestration", list: vec![Box::new(CreateTables), Box::new(AddSoftware)] }
 }
 
 struct CreateTables;
@@ -25,6 +25,22 @@ impl MigrationTrait for CreateTables {
         create(manager, resource::Entity).await?;
         create(manager, event::Entity).await?;
         create(manager, tag::Entity).await
+    }
+}
+
+struct AddSoftware;
+
+impl MigrationName for AddSoftware {
+    fn name(&self) -> &str {
+        "0002_software"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for AddSoftware {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create(manager, software_config::Entity).await?;
+        create(manager, software_deployment::Entity).await
     }
 }
 

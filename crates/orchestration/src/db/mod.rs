@@ -7,6 +7,8 @@
 pub mod event;
 mod migrations;
 pub mod resource;
+pub mod software_config;
+pub mod software_deployment;
 pub mod stack;
 pub mod state;
 pub mod tag;

@@ -24,5 +24,6 @@ mod walk;
 
 pub use handler::{KIND, StackHandler, input as task_input};
 pub use level::{properties_value, stack_event};
+pub use nested::members;
 pub use operation::{begin_rollback, snapshot};
 pub use waiters::Waiters;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{failure::Failure, forward::Target, level::Level, reader::plain_reference};
 use crate::{
+    core::Core,
     db::{Action, Status, resource, stack},
     plan::{Kind, Plan},
     resources::{NestedInput, Stage},
@@ -31,7 +32,7 @@ impl Level {
         self.journal().flush().await.map_err(Failure::fault)?;
         let existing = self.child_stack(&child_id).await.map_err(Failure::fault)?;
         let members = match &existing {
-            Some(child) => self.members(child).await.map_err(Failure::fault)?,
+            Some(child) => members(self.core(), child).await.map_err(Failure::fault)?,
             None => Vec::new(),
         };
         let mut data = row.data.as_object().cloned().unwrap_or_default();
@@ -87,26 +88,6 @@ impl Level {
     pub async fn child_stack(&self, id: &str) -> Result<Option<stack::Model>> {
         let found = stack::find(self.core().database.read(), id).await?;
         Ok(found.filter(|child| child.owner_id.as_deref() == Some(&self.stack.id) && !child.is_deleted()))
-    }
-
-    /// Name and reference id of each member of an existing child.
-    async fn members(&self, child: &stack::Model) -> Result<Vec<(String, String)>> {
-        let rows = resource::of_stack(self.core().database.read(), &child.id).await?;
-        let types = &self.core().types;
-        Ok(rows
-            .into_iter()
-            .filter(|row| !row.obsolete)
-            .map(|row| {
-                let reference = match types.find(&row.implementation) {
-                    Some(found) => {
-                        let kind = Kind { implementation: found.clone(), target: row.implementation.clone() };
-                        plain_reference(&kind, &row, &child.project_id)
-                    }
-                    None => row.physical_id.clone().unwrap_or_default(),
-                };
-                (row.name, reference)
-            })
-            .collect())
     }
 
     /// The child's row for a stage, and its plan.
@@ -194,6 +175,22 @@ impl Level {
         self.journal().save_stack(&gone);
         Ok(())
     }
+}
+
+/// Name and reference id of each member of an existing child.
+pub async fn members(core: &Core, child: &stack::Model) -> Result<Vec<(String, String)>> {
+    let rows = resource::of_stack(core.database.read(), &child.id).await?;
+    let present = rows.into_iter().filter(|row| !row.obsolete).map(|row| {
+        let reference = match core.types.find(&row.implementation) {
+            Some(found) => {
+                let kind = Kind { implementation: found.clone(), target: row.implementation.clone() };
+                plain_reference(&kind, &row, &child.project_id)
+            }
+            None => row.physical_id.clone().unwrap_or_default(),
+        };
+        (row.name, reference)
+    });
+    Ok(present.collect())
 }
 
 /// A nested stack that never was complete is still being created.

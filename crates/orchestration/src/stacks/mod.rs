@@ -6,6 +6,7 @@ pub mod create;
 pub mod events;
 pub mod outputs;
 pub mod preview;
+pub mod preview_update;
 pub mod request;
 pub mod resources;
 pub mod update;

@@ -11,6 +11,7 @@ use crate::{
     environment::Environment,
     parameters::validate_parameters,
     plan::{self, Plan, Source},
+    properties::ResolvedProperties,
     resources::{AttributeStyle, NestedInput},
     sources,
     template::{Files, NoResources, Template},
@@ -61,6 +62,9 @@ pub async fn validate(
     // What is kept for the engine alone is not part of what users see here.
     let mut environment = request.environment.to_map();
     environment.shift_remove("encrypted_param_names");
+    if let (Some(plan), Some(Value::Object(registry))) = (&plan, environment.get_mut("resource_registry")) {
+        register_templates(plan, registry);
+    }
     out.insert("Environment".into(), Value::Object(environment));
     Ok(Value::Object(out))
 }
@@ -81,6 +85,16 @@ fn build(
         is_lenient: true,
     };
     Plan::build(&core.types, source)
+}
+
+/// Templates used as types without being registered count as registered under their own location.
+fn register_templates(plan: &Plan, registry: &mut Map<String, Value>) {
+    for definition in plan.bound.resources() {
+        let name = &definition.type_name;
+        if [".yaml", ".template"].iter().any(|end| name.ends_with(end)) && !registry.contains_key(name) {
+            registry.insert(name.clone(), json!(name));
+        }
+    }
 }
 
 /// The structure: references, attributes, cycles.
@@ -105,7 +119,11 @@ fn nested_parameters<'a>(
         }
         for (name, kind) in &plan.kinds {
             let Some(nested) = kind.implementation.nested() else { continue };
-            let Ok(resolved) = plan.resolve(name, &NoResources) else { continue };
+            // Wrong properties do not hide the parameters: they are what somebody wants to know then.
+            let resolved = plan.resolve(name, &NoResources).unwrap_or_else(|_| ResolvedProperties {
+                unknown: kind.implementation.description().properties.keys().map(|name| name.to_string()).collect(),
+                ..Default::default()
+            });
             let input = NestedInput {
                 properties: &resolved.values,
                 update_policy: &Map::new(),

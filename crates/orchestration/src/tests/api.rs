@@ -343,3 +343,56 @@ async fn nonsense_is_never_a_fault_of_ours() {
         }
     }
 }
+
+#[tokio::test]
+async fn software_configs_and_deployments_are_kept() {
+    let world = World::new().await;
+    let body = json!({
+        "name": "c", "group": "script", "config": "#!/bin/sh", "inputs": [{"name": "i", "default": 1}], "options": {"o": 1},
+    });
+    let made = world.member(Method::POST, "/software_configs", body).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let config = made.body["software_config"].clone();
+    assert_eq!(config["inputs"], json!([{"name": "i", "default": 1, "type": "String"}]));
+    assert_eq!((&config["outputs"], &config["options"]), (&json!([]), &json!({"o": 1})));
+    let id = config["id"].as_str().unwrap();
+    let one = format!("/software_configs/{id}");
+    assert_eq!(world.get(&one).await["software_config"], config);
+    let listed = world.get("/software_configs").await["software_configs"][0].take();
+    assert_eq!((&listed["id"], listed.get("config")), (&json!(id), None));
+
+    let new = json!({"config_id": id, "server_id": "s1", "action": "CREATE", "input_values": {"i": 2}});
+    let made = world.member(Method::POST, "/software_deployments", new).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let deployment = made.body["software_deployment"].clone();
+    assert_eq!((&deployment["output_values"], deployment.get("updated_time")), (&Value::Null, None));
+    let path = format!("/software_deployments/{}", deployment["id"].as_str().unwrap());
+    let change =
+        json!({"status": "FAILED", "status_reason": "no", "output_values": {"deploy_status_code": 1}, "action": null});
+    let changed = world.member(Method::PUT, &path, change).await.body["software_deployment"].take();
+    assert_eq!((&changed["status"], &changed["action"]), (&json!("FAILED"), &json!("CREATE")));
+    assert_eq!(world.get("/software_deployments?server_id=s1").await["software_deployments"], json!([changed]));
+    assert_eq!(world.get("/software_deployments?server_id=s2").await["software_deployments"], json!([]));
+    assert_eq!(world.get("/software_deployments/metadata/s1").await["metadata"], json!([config]));
+
+    let stranger = |path: String| {
+        let world = &world;
+        async move { world.ask("member@p2", Method::GET, &format!("/orchestration/v1/p2{path}"), Value::Null).await }
+    };
+    assert_eq!((stranger(one.clone()).await.status, stranger(path.clone()).await.status), (404, 404));
+    assert_eq!(stranger("/software_configs".into()).await.body["software_configs"], json!([]));
+    assert_eq!(world.member(Method::GET, "/software_configs?global_tenant=true", Value::Null).await.status, 403);
+    for wrong in [json!({"inputs": 1}), json!({"inputs": [{}]}), json!({"name": 1}), json!({"options": []})] {
+        assert_eq!(world.member(Method::POST, "/software_configs", wrong.clone()).await.status, 400, "{wrong}");
+    }
+    for wrong in [json!({"config_id": id}), json!({"config_id": id, "server_id": "s", "status": "ODD"})] {
+        assert_eq!(world.member(Method::POST, "/software_deployments", wrong.clone()).await.status, 400, "{wrong}");
+    }
+    let orphan = json!({"config_id": "none", "server_id": "s"});
+    assert_eq!(world.member(Method::POST, "/software_deployments", orphan).await.status, 404);
+
+    assert_eq!(world.member(Method::DELETE, &one, Value::Null).await.status, 409, "in use");
+    assert_eq!(world.member(Method::DELETE, &path, Value::Null).await.status, 204);
+    assert_eq!(world.member(Method::DELETE, &one, Value::Null).await.status, 204);
+    assert_eq!(world.member(Method::DELETE, &one, Value::Null).await.status, 404);
+}

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod resource;
+pub mod software;
 pub mod stack;
 
 use chrono::{DateTime, Utc};

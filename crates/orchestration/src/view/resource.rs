@@ -46,20 +46,44 @@ pub fn shown(base_url: &str, shown: &Shown, is_inner: bool) -> Value {
     item
 }
 
+/// The stack that a previewed resource stands in.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub stack: &'a str,
+    /// `None` as text for a stack that does not exist.
+    pub id: &'a str,
+    pub project_id: &'a str,
+    /// The resource that the stack is nested in.
+    pub parent: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    pub fn of(stack: &'a stack::Model) -> Place<'a> {
+        let parent = stack.owner_resource.as_deref();
+        Place { stack: &stack.name, id: &stack.id, project_id: &stack.project_id, parent }
+    }
+
+    fn identity(&self, path: String) -> Value {
+        json!({"stack_name": self.stack, "stack_id": self.id, "tenant": self.project_id, "path": path})
+    }
+
+    /// Says where the resource stands.
+    fn name(&self, mut item: Value, resource: &str) -> Value {
+        item["resource_identity"] = self.identity(format!("/resources/{resource}"));
+        item["stack_identity"] = self.identity(String::new());
+        item["stack_name"] = json!(self.stack);
+        if let Some(parent) = self.parent {
+            item["parent_resource"] = json!(parent);
+        }
+        item
+    }
+}
+
 /// A resource of a stack that does not exist.
-pub fn preview(
-    project_id: &str,
-    stack: &str,
-    plan: &Plan,
-    name: &str,
-    kind: &Kind,
-    properties: Value,
-    metadata: Value,
-) -> Value {
+pub fn preview(place: &Place<'_>, plan: &Plan, name: &str, kind: &Kind, properties: Value, metadata: Value) -> Value {
     let definition = plan.bound.resource(name);
     let required_by: Vec<&str> = plan.graph.required_by(name).collect();
-    let identity = json!({"stack_name": stack, "stack_id": "None", "tenant": project_id, "path": ""});
-    json!({
+    let item = json!({
         "resource_name": name,
         "logical_resource_id": name,
         "physical_resource_id": "",
@@ -74,10 +98,8 @@ pub fn preview(
         "properties": properties,
         "attributes": attributes(kind),
         "required_by": required_by,
-        "resource_identity": {"stack_name": stack, "stack_id": "None", "tenant": project_id, "path": format!("/resources/{name}")},
-        "stack_identity": identity,
-        "stack_name": stack,
-    })
+    });
+    place.name(item, name)
 }
 
 fn attributes(kind: &Kind) -> Value {
@@ -86,21 +108,16 @@ fn attributes(kind: &Kind) -> Value {
 }
 
 /// An entry of a previewed update: the present resource, the planned one, or both.
-pub fn change(stack: &stack::Model, present: Option<&resource::Model>, planned: Option<(&Plan, &str, &Kind)>) -> Value {
+pub fn change(place: &Place<'_>, present: Option<&resource::Model>, planned: Option<(&Plan, &str, &Kind)>) -> Value {
     let name = present.map(|row| row.name.as_str()).or(planned.map(|(_, name, _)| name)).unwrap_or_default();
     let definition = planned.and_then(|(plan, name, _)| plan.bound.resource(name));
     let type_name =
         definition.map(|definition| definition.type_name.as_str()).or(present.map(|row| row.type_name.as_str()));
     let required_by: Vec<&str> =
         planned.map(|(plan, name, _)| plan.graph.required_by(name).collect()).unwrap_or_default();
-    json!({
+    let item = json!({
         "resource_name": name,
         "resource_type": type_name,
-        "resource_identity": {
-            "stack_name": stack.name, "stack_id": stack.id, "tenant": stack.project_id, "path": format!("/resources/{name}"),
-        },
-        "stack_identity": {"stack_name": stack.name, "stack_id": stack.id, "tenant": stack.project_id, "path": ""},
-        "stack_name": stack.name,
         "resource_id": present.and_then(|row| row.physical_id.clone()).unwrap_or_default(),
         "physical_resource_id": present.and_then(|row| row.physical_id.clone()).unwrap_or_default(),
         "resource_action": present.map_or("INIT", |row| row.action.as_str()),
@@ -113,5 +130,6 @@ pub fn change(stack: &stack::Model, present: Option<&resource::Model>, planned: 
         "creation_time": maybe_time(present.map(|row| row.created_at)),
         "updated_time": maybe_time(present.map(|row| row.updated_at)),
         "required_by": required_by,
-    })
+    });
+    place.name(item, name)
 }

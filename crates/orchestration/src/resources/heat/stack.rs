@@ -134,7 +134,7 @@ impl ResourceType for Stack {
             let text = |key: &str| context.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
             if let Some(region) = text("region_name").filter(|region| *region != REGION) {
                 return Err(error::validation(format!(
-                    "Cannot establish connection to Heat endpoint at region \"{region}\" due to \"this cloud has one region, {REGION}\""
+                    "Cannot establish connection to Heat endpoint at region \"{region}\" due to \"public endpoint for orchestration service in {region} region not found\""
                 )));
             }
             if text("credential_secret_id").is_some()
@@ -159,7 +159,7 @@ impl ResourceType for Stack {
         match act.cloud.call(&act.context, call).await {
             Ok(_) => Ok(()),
             Err(cause) => Err(error::validation(format!(
-                "Failed validating stack template using Heat endpoint at region \"{REGION}\" due to \"{}\"",
+                "Failed validating stack template using Heat endpoint at region \"{REGION}\" due to \"ERROR: {}\"",
                 cause.message()
             ))),
         }
