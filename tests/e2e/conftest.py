@@ -17,8 +17,8 @@ from support.stacks import Stacks
 
 # The main job first: when it fails, little else matters. What kills and restarts the cloud comes last.
 ORDER = ["test_images", "test_main_job", "test_identity", "test_image", "test_network", "test_container", "test_orchestration",
-         "test_dataplane", "test_cycles", "test_security", "test_bad_input", "test_docker_restart", "test_crash", "test_lifecycle",
-         "test_purge"]
+         "test_dataplane", "test_cycles", "test_security", "test_templates", "test_access", "test_bad_input", "test_flood",
+         "test_docker_restart", "test_crash", "test_lifecycle", "test_two_clouds", "test_purge"]
 
 
 def pytest_collection_modifyitems(items):
@@ -117,6 +117,22 @@ def nothing_left(request):
         wait.until(clean, 30, 0.5)
     except AssertionError:
         pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def scrap(cloud, rested, scratch):
+    """A cloud to be abused and thrown away. The run's own cloud is stopped meanwhile and must find everything as it was."""
+    cloud.stop()
+    scrap = Cloud(scratch / "scrap", ["--set", "network.external_cidr=172.24.5.0/24", "--set", "network.lan_cidr=10.21.0.0/24"])
+    try:
+        yield scrap.start()
+        scrap.stop()
+        done = scrap.command("purge", "--yes")
+        assert done.returncode == 0, done.stderr
+    finally:
+        if scrap.alive():
+            scrap.kill()
+        cloud.start()
 
 
 @pytest.fixture(scope="session")

