@@ -5,4 +5,5 @@ mod application;
 mod fakes;
 mod lifecycle;
 mod nested;
+mod previews;
 mod support;
