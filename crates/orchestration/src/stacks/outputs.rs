@@ -1,6 +1,6 @@
 //! Outputs, computed from the living resources whenever they are shown.
 
-use sahab_contract::{RequestContext, Result};
+use sahab_contract::{Error, RequestContext, Result};
 use serde_json::Value;
 
 use crate::{
@@ -8,7 +8,12 @@ use crate::{
     db::{Action, Status, resource, stack},
     engine::reader::{self, Reader},
     plan::Plan,
+    template::error,
 };
+
+/// Bytes of JSON that all outputs of one answer may have together. Each has a budget of its own when it is computed, but a
+/// small template can have a thousand.
+const ALL_OUTPUTS: usize = 16 * 1024 * 1024;
 
 /// One computed output.
 pub struct Output {
@@ -48,11 +53,20 @@ pub async fn resolve(
     let rows = reader::current(resource::of_stack(core.database.read(), &row.id).await?);
     let reader = Reader { core, act: &act, plan, rows: &rows, project_id: &row.project_id };
     let mut outputs = Vec::new();
+    let mut left = ALL_OUTPUTS;
     for (definition, is_on) in plan.bound.outputs() {
         if !names.contains(&definition.name) {
             continue;
         }
-        let value = if is_on { one(&reader, plan, &definition.name).await } else { Ok(Value::Null) };
+        let value = match is_on {
+            true if left == 0 => Err(too_large()),
+            true => one(&reader, plan, &definition.name).await,
+            false => Ok(Value::Null),
+        };
+        let value = value.and_then(|value| {
+            left = left.saturating_sub(value.to_string().len());
+            if left == 0 { Err(too_large()) } else { Ok(value) }
+        });
         let (value, error) = match value {
             Ok(value) => (value, None),
             Err(error) => (Value::Null, Some(error.message().to_owned())),
@@ -71,4 +85,10 @@ async fn one(reader: &Reader<'_>, plan: &Plan, name: &str) -> Result<Value> {
     let references = plan.bound.output_references(name)?;
     let fetched = reader.fetch(&references).await?;
     plan.bound.resolve_output(name, &fetched)
+}
+
+fn too_large() -> Error {
+    error::limit(format!(
+        "The outputs of the stack exceed the maximum allowed size ({ALL_OUTPUTS} bytes); show this one by its name."
+    ))
 }

@@ -276,6 +276,25 @@ async fn validate_and_preview() {
     assert_eq!(world.get(&path).await["stack"]["parameters"]["p"], "v", "PATCH keeps what is stored");
 }
 
+/// Each output may be large, all of them together not without end: what does not fit says so and is there by its name.
+#[tokio::test]
+async fn outputs_are_bounded_together() {
+    let world = World::new().await;
+    let text = json!({"list_join": ["", vec!["x".repeat(1000); 100]]});
+    let mut template = hot(json!({"v": {"type": "OS::Heat::Value", "properties": {"value": text}}}));
+    for number in 0..200 {
+        template["outputs"][format!("o{number}")] = json!({"value": {"get_attr": ["v", "value"]}});
+    }
+    let path = world.deploy("big", template).await;
+    let stack = world.get(&path).await["stack"].take();
+    assert!(stack.to_string().len() < 17 << 20);
+    let errors =
+        stack["outputs"].as_array().unwrap().iter().filter(|output| output["output_error"].is_string()).count();
+    assert!((30..50).contains(&errors), "{errors} of 200");
+    let alone = world.get(&format!("{path}/outputs/o199")).await;
+    assert_eq!(alone["output"]["output_value"].as_str().unwrap().len(), 100_000);
+}
+
 #[tokio::test]
 async fn nonsense_is_never_a_fault_of_ours() {
     let world = World::new().await;
