@@ -109,9 +109,21 @@ pub(crate) async fn remove(host: &mut Namespace, id: Uuid, settings: &Settings) 
     if has_table { nft::remove(host, "inet", &table).await } else { Ok(()) }
 }
 
-async fn table_names(host: &Namespace) -> Result<Vec<String>> {
+/// Most networks never have a table here, and every one that is made or deleted anywhere asks: no process is started for
+/// that while nobody changed the tables.
+async fn table_names(host: &mut Namespace) -> Result<Vec<String>> {
+    let generation = nft::generation();
+    if let Some((seen, names)) = &host.table_names
+        && generation == Some(*seen)
+    {
+        return Ok(names.clone());
+    }
     let listing = host.run("nft", &["list", "tables", "inet"], None).await?;
-    Ok(listing.stdout.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect())
+    let names: Vec<String> =
+        listing.stdout.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect();
+    // Of before the listing: a change in between makes it stale, never wrong.
+    host.table_names = generation.filter(|_| listing.success).map(|seen| (seen, names.clone()));
+    Ok(names)
 }
 
 /// External networks that have a table here.

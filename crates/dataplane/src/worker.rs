@@ -53,6 +53,8 @@ pub(crate) struct Namespace {
     pub(crate) fresh: bool,
     /// Only in dockerd's namespace: our tables there, by external network.
     pub(crate) host_tables: HashMap<Uuid, host::Loaded>,
+    /// Only in dockerd's namespace: names of all tables there, as of a transaction number.
+    pub(crate) table_names: Option<(u32, Vec<String>)>,
     writes: Arc<AtomicU64>,
 }
 
@@ -191,6 +193,7 @@ fn live(
             network: None,
             fresh,
             host_tables: HashMap::new(),
+            table_names: None,
             writes,
         };
         if ready.send(Ok(identity)).is_err() {

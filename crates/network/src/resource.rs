@@ -302,9 +302,9 @@ pub async fn render<R: Resource>(
         .filter(|row| row.see.is_some_and(|rule| !service.enforcer.allows(context, rule, &json!({}))))
         .map(|row| row.name)
         .collect();
-    for view in &mut views {
-        for name in &hidden {
-            view.shift_remove(*name);
+    if !hidden.is_empty() {
+        for view in &mut views {
+            view.retain(|name, _| !hidden.contains(&name.as_str()));
         }
     }
     Ok(views)

@@ -1,6 +1,6 @@
 //! Pieces that most rendered objects share.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,5 +24,5 @@ pub fn times(out: &mut View, created: DateTime<Utc>, updated: DateTime<Utc>, rev
 }
 
 pub fn time(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
