@@ -78,13 +78,22 @@ def test_mac_and_mtu_are_those_of_the_port(lab):
 def test_two_tenants_use_the_same_addresses(lab, other, networks_of, containers_of):
     """The same range, even the same address, in two projects: each meets only its own."""
     theirs, their_containers = networks_of(other), containers_of(other)
-    network, _ = theirs.network("10.60.0.0/24")
-    fixed = {"v4-fixed-ip": "10.60.0.50"}
-    mine = lab.containers.run(nets=[{"network": lab.network["id"], **fixed}], command=["sh", "-c", "nc -ll -p 7000 -e echo mine"])
-    their = their_containers.run(nets=[{"network": network["id"], **fixed}], command=["sh", "-c", "nc -ll -p 7000 -e echo theirs"])
-    assert lab.address(mine) == their_containers.address(their) == "10.60.0.50"
+    network, _ = theirs.network("10.60.0.0/24", "fd00:60::/64")
+    ports = [kind.port(net, fixed_ips=[{"ip_address": "10.60.0.50"}, {"ip_address": "fd00:60::50"}])
+             for kind, net in ((lab.networks, lab.network), (theirs, network))]
+    mine = lab.containers.run(nets=[{"port": ports[0]["id"]}], command=["sh", "-c", "nc -ll -p 7000 -e echo mine"])
+    their = their_containers.run(nets=[{"port": ports[1]["id"]}], command=["sh", "-c", "nc -ll -p 7000 -e echo theirs"])
+    for version, address in ((4, "10.60.0.50"), (6, "fd00:60::50")):
+        assert lab.containers.address(mine, version) == their_containers.address(their, version) == address
     near = lab.run()
-    assert wait.until(lambda: lab.asks(near, "10.60.0.50"), 10) == "mine"
+    for address in ("10.60.0.50", "fd00:60::50"):
+        assert wait.until(lambda address=address: lab.asks(near, address), 10) == "mine"
+    # What only the other tenant has is nowhere, and neither is what he would route to us.
+    assert their_containers.address(their_containers.run(nets=[{"network": network["id"]}]))
+    lonely = theirs.port(network, fixed_ips=[{"ip_address": "10.60.0.51"}])
+    their_containers.run(nets=[{"port": lonely["id"]}])
+    assert not lab.ping(near, "10.60.0.51", count=1)
+    their_containers.clean()
 
 
 # ---- security groups ----
@@ -246,6 +255,10 @@ class Party:
     def run(self, *command, check=True):
         return host.run("nsenter", "-t", str(self.pid), "-n", *command, check=check)
 
+    @property
+    def mac(self):
+        return json.loads(self.run("ip", "-j", "link", "show", "eth0"))[0]["address"]
+
     def neighbour(self, address):
         """The MAC address that it believes this address to be at."""
         known = json.loads(self.run("ip", "-j", "neighbour", "show", address))
@@ -260,19 +273,39 @@ def two(lab):
             for one in (lab.run(group), lab.run(group))]
 
 
-def test_nobody_takes_the_gateways_address(lab, two):
-    """ARP answers that claim the gateway for the liar's MAC do not reach the witness."""
+@pytest.mark.parametrize("version, address, claim", [(4, "10.60.0.1", "arp"), (6, "fd00:60::1", "neighbour")], ids=["ARP", "IPv6"])
+def test_nobody_takes_the_gateways_address(lab, two, version, address, claim):
+    """ARP answers and neighbour advertisements that claim the gateway for the liar's MAC do not reach the witness."""
     liar, witness = two
-    router = lab.route()
+    subnets = lab.account.network.get(f"/v2.0/subnets?network_id={lab.network['id']}")["subnets"]
+    router = lab.networks.router(*subnets, external=lab.external)
 
     def gateway():
-        witness.run("ping", "-c", "1", "-W", "1", "10.60.0.1", check=False)
-        return witness.neighbour("10.60.0.1")
+        witness.run("ping", f"-{version}", "-c", "1", "-W", "1", address, check=False)
+        return witness.neighbour(address)
     true_mac = wait.until(gateway, 20, what="an answer of the gateway")
-    own_mac = json.loads(witness.run("ip", "-j", "link", "show", "eth0"))[0]["address"]
-    packets.inside(liar.pid, "arp", "10.60.0.1", witness.addresses[4], own_mac)
-    assert witness.neighbour("10.60.0.1") == true_mac, f"the gateway of router {router['id']} was taken over"
+    packets.inside(liar.pid, claim, address, witness.addresses[version], witness.mac)
+    assert witness.neighbour(address) == true_mac, f"the gateway of router {router['id']} was taken over"
+    # The claim of an address that is the liar's own is believed: what is sent arrives where nothing forbids it.
+    packets.inside(liar.pid, claim, liar.addresses[version], witness.addresses[version], witness.mac)
+    witness.run("ping", f"-{version}", "-c", "1", "-W", "2", liar.addresses[version])
+    assert witness.neighbour(liar.addresses[version]) == liar.mac
     lab.containers.clean()
+
+
+@pytest.mark.parametrize("version, stranger", [(4, "10.60.0.201"), (6, "fd00:60::c9")])
+def test_a_false_source_in_a_hand_made_frame_goes_nowhere(lab, two, version, stranger):
+    """Another's address, another's MAC, both, and addresses of other places: only the true one arrives, though it was sent last."""
+    liar, witness = two
+    third = lab.run()
+    listener = packets.listen(witness.pid, version, 5001, 10)
+    false = [(lab.address(third, version), ""), (stranger, ""), (liar.addresses[version], "fa:16:3e:00:de:ad"), (stranger, "fa:16:3e:00:de:ad"),
+             ("10.60.0.1", "") if version == 4 else ("fd00:60::1", ""), ("127.0.0.1", "") if version == 4 else ("::1", ""),
+             ("198.51.100.1", "") if version == 4 else ("2001:db8::1", "")]
+    for address, mac in false:
+        packets.inside(liar.pid, "datagram", address, mac, witness.addresses[version], witness.mac, 5001, f"false {address} {mac}")
+    packets.inside(liar.pid, "datagram", liar.addresses[version], "", witness.addresses[version], witness.mac, 5001, "true")
+    assert listener.communicate()[0].strip() == "got true"
 
 
 @pytest.mark.parametrize("family, source, target, said", [
