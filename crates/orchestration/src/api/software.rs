@@ -60,6 +60,11 @@ fn status(body: &Value) -> Result<Option<Status>> {
     status.map(Some).ok_or_else(|| error::bad_request("status must be one of IN_PROGRESS, COMPLETE, FAILED"))
 }
 
+/// Flag of inputs: a new value asks for a new deployment.
+const REPLACES: &str = "replace_on_change";
+/// Flag of outputs: any value means that the deployment failed.
+const FAILS: &str = "error_output";
+
 /// What a config's script takes or gives: maps with a name, a type and some more.
 fn declarations(body: &Value, key: &str, flag: &str) -> Result<Value> {
     let items = match &body[key] {
@@ -74,7 +79,8 @@ fn declarations(body: &Value, key: &str, flag: &str) -> Result<Value> {
             return Err(error::bad_request(format!("{key}: unknown key {unknown}")));
         }
         let mut out: Map<String, Value> = item.clone();
-        if !item.get("name").is_some_and(Value::is_string) {
+        out.retain(|_, value| !value.is_null());
+        if !out.get("name").is_some_and(Value::is_string) {
             return Err(error::bad_request(format!("{key}: each needs a name")));
         }
         let kinds = ["String", "Number", "CommaDelimitedList", "Json", "Boolean"];
@@ -82,8 +88,14 @@ fn declarations(body: &Value, key: &str, flag: &str) -> Result<Value> {
         if !kind.as_str().is_some_and(|kind| kinds.contains(&kind)) {
             return Err(error::bad_request(format!("{key}: type must be one of {}", kinds.join(", "))));
         }
-        if item.get(flag).is_some_and(|value| !value.is_boolean()) {
+        if out.get(flag).is_some_and(|value| !value.is_boolean()) {
             return Err(error::bad_request(format!("{key}: {flag} must be true or false")));
+        }
+        // As upstream writes them down.
+        if flag == REPLACES && out.get(flag) == Some(&json!(false)) {
+            out.shift_remove(flag);
+        } else if flag == FAILS {
+            out.entry(flag).or_insert_with(|| json!(false));
         }
         Ok(Value::Object(out))
     });
@@ -106,8 +118,8 @@ async fn create_config(core: State, mut request: Request) -> Result<Response> {
         name: text(&body, "name")?,
         tool: text(&body, "group")?,
         config: body["config"].clone(),
-        inputs: declarations(&body, "inputs", "replace_on_change")?,
-        outputs: declarations(&body, "outputs", "error_output")?,
+        inputs: declarations(&body, "inputs", REPLACES)?,
+        outputs: declarations(&body, "outputs", FAILS)?,
         options: map(&body, "options")?.unwrap_or_else(|| json!({})),
     };
     let limit = core.settings.max_template_size;

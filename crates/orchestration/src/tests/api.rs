@@ -415,3 +415,25 @@ async fn software_configs_and_deployments_are_kept() {
     assert_eq!(world.member(Method::DELETE, &one, Value::Null).await.status, 204);
     assert_eq!(world.member(Method::DELETE, &one, Value::Null).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_software_config_is_a_resource() {
+    let world = World::new().await;
+    let mut template = hot(json!({"c": {"type": "OS::Heat::SoftwareConfig", "properties": {
+        "config": "#!/bin/sh", "inputs": [{"name": "i"}], "outputs": [{"name": "o"}],
+    }}}));
+    template["outputs"] = json!({"script": {"value": {"get_attr": ["c", "config"]}}});
+    let path = world.deploy("soft", template).await;
+    let stack = world.get(&path).await["stack"].take();
+    assert_eq!(
+        (&stack["stack_status"], &stack["outputs"][0]["output_value"]),
+        (&json!("CREATE_COMPLETE"), &json!("#!/bin/sh"))
+    );
+    let id = world.resource(&path, "c").await["physical_resource_id"].as_str().unwrap().to_owned();
+    let config = world.get(&format!("/software_configs/{id}")).await["software_config"].take();
+    assert_eq!((&config["group"], &config["options"]), (&json!("Heat::Ungrouped"), &json!({})));
+    assert_eq!(config["inputs"], json!([{"name": "i", "type": "String"}]));
+    assert_eq!(config["outputs"], json!([{"name": "o", "type": "String", "error_output": false}]));
+    assert_eq!(world.delete(&path).await["stack_status"], "DELETE_COMPLETE");
+    assert_eq!(world.get("/software_configs").await["software_configs"], json!([]));
+}
