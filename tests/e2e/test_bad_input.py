@@ -65,7 +65,7 @@ def spoil(chance, body):
     for _ in range(chance.choice([0, 1, 1, 1, 2, 3])):
         places = nodes(body)
         if not places:
-            return chance.choice(VALUES)
+            return copy.deepcopy(chance.choice(VALUES))
         inside, key = chance.choice(places)
         deed = chance.random()
         if deed < 0.65:
@@ -73,9 +73,9 @@ def spoil(chance, body):
         elif deed < 0.75:
             del inside[key]
         elif deed < 0.85 and isinstance(inside, dict):
-            inside[chance.choice(["unknown", "", "id", "project_id", "tenant_id", "__proto__", "x" * 300, "a\nb", "links", "status"])] = chance.choice(VALUES)
+            inside[chance.choice(["unknown", "", "id", "project_id", "tenant_id", "__proto__", "x" * 300, "a\nb", "links", "status"])] = copy.deepcopy(chance.choice(VALUES))
         else:
-            inside[key] = [inside[key]] * chance.choice([1, 2, 100])
+            inside[key] = [copy.deepcopy(inside[key]) for _ in range(chance.choice([1, 2, 100]))]
     return body
 
 
@@ -196,15 +196,15 @@ def test_a_body_that_is_none_is_the_clients_fault(scrap, site, what, data):
     for endpoint in takers():
         headers = {**JSON, "X-Auth-Token": site.admin.token(), "OpenStack-API-Version": "container 1.40"}
         status, text, _ = wire.send(endpoint.method, "/" + endpoint.service + endpoint.fill(site.id), data, headers)
-        # An absent or unused body is no fault where upstream reads none.
-        if not (400 <= status < 500 and reason(text)) and body_matters(endpoint):
+        # A redirect from a stack's name to its id is given before the body is looked at.
+        if status != 302 and not (400 <= status < 500 and reason(text)) and body_matters(endpoint):
             faults.append(f"{endpoint} {what}: {status} {text[:200]}")
     assert not faults, "\n".join(faults)
 
 
 def body_matters(endpoint):
     """Upstream reads no body at a grant, a tag, a switch."""
-    return not endpoint.pattern.endswith(("_id}", "{tag}", "/tags/{tag}")) or endpoint.method == "PATCH"
+    return not endpoint.pattern.endswith(("_id}", "{tag}", "inherited_to_projects")) or endpoint.method == "PATCH"
 
 
 BAD_BODIES = ["", "{", "null", "5", '"text"', "[]", "{}", '{"x": {}}', '{"network": null}', '{"network": []}', '{"container": 1}']
@@ -321,7 +321,8 @@ def test_bytes_that_are_no_request(scrap, data):
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
+            # Closed at once, which is an answer too.
             answer = b""
     assert b"HTTP/1.1 5" not in answer and b"openmetrics" not in answer
     assert scrap.alive()

@@ -11,7 +11,7 @@ mod types;
 use std::sync::Arc;
 
 use sahab_api::{Endpoint, JsonBody, Request, Response, Table};
-use sahab_contract::Result;
+use sahab_contract::{Error, Result};
 use serde_json::{Value, json};
 
 pub use family::HeatFamily;
@@ -57,13 +57,18 @@ fn optional_body(request: &mut Request) -> Result<Option<Value>> {
     }
     match request.json() {
         JsonBody::Value(value @ Value::Object(_)) => Ok(Some(value)),
-        JsonBody::Value(_) | JsonBody::Absent => Ok(None),
+        JsonBody::Value(Value::Null) | JsonBody::Absent => Ok(None),
+        JsonBody::Value(_) => Err(no_object()),
         JsonBody::Malformed(reason) => Err(error::bad_request(format!("JSON parse error: {reason}"))),
     }
 }
 
 fn body(request: &mut Request) -> Result<Value> {
-    optional_body(request)?.ok_or_else(|| error::bad_request("The body must be a JSON object."))
+    optional_body(request)?.ok_or_else(no_object)
+}
+
+fn no_object() -> Error {
+    error::bad_request("The body must be a JSON object.")
 }
 
 /// The stack that the path names by its canonical pair.

@@ -274,6 +274,9 @@ async fn validate_and_preview() {
     assert_eq!(same.status, 202);
     world.settle(&path).await;
     assert_eq!(world.get(&path).await["stack"]["parameters"]["p"], "v", "PATCH keeps what is stored");
+    for body in [json!([]), json!([{"parameters": {"p": "w"}}]), json!("text"), json!(7)] {
+        assert_eq!(world.member(Method::PATCH, &path, body.clone()).await.status, 400, "{body} is no update");
+    }
 }
 
 /// Each output may be large, all of them together not without end: what does not fit says so and is there by its name.
