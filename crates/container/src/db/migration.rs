@@ -1,7 +1,6 @@
 //! Schema changes, oldest first.
 
-use sahab_db::Migrations;
-use sea_orm::Schema;
+use sahab_db::{Migrations, create_table};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::{action, container, host, image, quota, registry};
@@ -19,26 +18,14 @@ impl MigrationName for CreateTables {
 #[async_trait]
 impl MigrationTrait for CreateTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let schema = Schema::new(manager.get_database_backend());
-        macro_rules! create {
-            ($($entity:path),* $(,)?) => {$(
-                manager.create_table(schema.create_table_from_entity($entity)).await?;
-                for index in schema.create_index_from_entity($entity) {
-                    manager.create_index(index).await?;
-                }
-            )*};
-        }
-        create!(
-            container::Entity,
-            container::file::Entity,
-            action::Entity,
-            action::event::Entity,
-            host::Entity,
-            host::service::Entity,
-            image::Entity,
-            quota::Entity,
-            registry::Entity,
-        );
-        Ok(())
+        create_table(manager, container::Entity).await?;
+        create_table(manager, container::file::Entity).await?;
+        create_table(manager, action::Entity).await?;
+        create_table(manager, action::event::Entity).await?;
+        create_table(manager, host::Entity).await?;
+        create_table(manager, host::service::Entity).await?;
+        create_table(manager, image::Entity).await?;
+        create_table(manager, quota::Entity).await?;
+        create_table(manager, registry::Entity).await
     }
 }

@@ -1,7 +1,6 @@
 //! Schema changes, oldest first. A released change is never edited.
 
-use sahab_db::Migrations;
-use sea_orm::{EntityTrait, Schema};
+use sahab_db::{Migrations, create_table};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::{access, catalog, grant, limits, principal, projects, revocation};
@@ -17,42 +16,33 @@ impl MigrationName for CreateTables {
     }
 }
 
-async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E) -> Result<(), DbErr> {
-    let schema = Schema::new(manager.get_database_backend());
-    manager.create_table(schema.create_table_from_entity(entity)).await?;
-    for index in schema.create_index_from_entity(entity) {
-        manager.create_index(index).await?;
-    }
-    Ok(())
-}
-
 #[async_trait]
 impl MigrationTrait for CreateTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, projects::project::Entity).await?;
-        create(manager, projects::tag::Entity).await?;
-        create(manager, projects::domain_option::Entity).await?;
-        create(manager, principal::user::Entity).await?;
-        create(manager, principal::former_password::Entity).await?;
-        create(manager, principal::group::Entity).await?;
-        create(manager, principal::membership::Entity).await?;
-        create(manager, grant::role::Entity).await?;
-        create(manager, grant::implied::Entity).await?;
-        create(manager, grant::assignment::Entity).await?;
-        create(manager, catalog::region::Entity).await?;
-        create(manager, catalog::service::Entity).await?;
-        create(manager, catalog::endpoint::Entity).await?;
-        create(manager, catalog::project_endpoint::Entity).await?;
-        create(manager, catalog::endpoint_group::Entity).await?;
-        create(manager, catalog::project_endpoint_group::Entity).await?;
-        create(manager, catalog::policy::Entity).await?;
-        create(manager, catalog::policy_association::Entity).await?;
-        create(manager, access::credential::Entity).await?;
-        create(manager, access::application_credential::Entity).await?;
-        create(manager, access::access_rule::Entity).await?;
-        create(manager, access::trust::Entity).await?;
-        create(manager, limits::registered_limit::Entity).await?;
-        create(manager, limits::limit::Entity).await?;
-        create(manager, revocation::Entity).await
+        create_table(manager, projects::project::Entity).await?;
+        create_table(manager, projects::tag::Entity).await?;
+        create_table(manager, projects::domain_option::Entity).await?;
+        create_table(manager, principal::user::Entity).await?;
+        create_table(manager, principal::former_password::Entity).await?;
+        create_table(manager, principal::group::Entity).await?;
+        create_table(manager, principal::membership::Entity).await?;
+        create_table(manager, grant::role::Entity).await?;
+        create_table(manager, grant::implied::Entity).await?;
+        create_table(manager, grant::assignment::Entity).await?;
+        create_table(manager, catalog::region::Entity).await?;
+        create_table(manager, catalog::service::Entity).await?;
+        create_table(manager, catalog::endpoint::Entity).await?;
+        create_table(manager, catalog::project_endpoint::Entity).await?;
+        create_table(manager, catalog::endpoint_group::Entity).await?;
+        create_table(manager, catalog::project_endpoint_group::Entity).await?;
+        create_table(manager, catalog::policy::Entity).await?;
+        create_table(manager, catalog::policy_association::Entity).await?;
+        create_table(manager, access::credential::Entity).await?;
+        create_table(manager, access::application_credential::Entity).await?;
+        create_table(manager, access::access_rule::Entity).await?;
+        create_table(manager, access::trust::Entity).await?;
+        create_table(manager, limits::registered_limit::Entity).await?;
+        create_table(manager, limits::limit::Entity).await?;
+        create_table(manager, revocation::Entity).await
     }
 }

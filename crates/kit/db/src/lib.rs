@@ -12,7 +12,7 @@ mod migrate;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use migrate::Migrations;
+pub use migrate::{Migrations, create_table};
 use sahab_contract::{Error, Kind, Result};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlErr,

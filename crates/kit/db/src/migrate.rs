@@ -3,13 +3,23 @@
 use std::collections::HashSet;
 
 use sahab_contract::Result;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use sea_orm_migration::{MigrationTrait, SchemaManager};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, Schema, Statement, TransactionTrait};
+use sea_orm_migration::{DbErr, MigrationTrait, SchemaManager};
 
 /// A service's schema changes, oldest first. A change that was released is never edited.
 pub struct Migrations {
     pub service: &'static str,
     pub list: Vec<Box<dyn MigrationTrait>>,
+}
+
+/// The table of an entity as it is now, with its indexes: for a service's first change.
+pub async fn create_table<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E) -> std::result::Result<(), DbErr> {
+    let schema = Schema::new(manager.get_database_backend());
+    manager.create_table(schema.create_table_from_entity(entity)).await?;
+    for index in schema.create_index_from_entity(entity) {
+        manager.create_index(index).await?;
+    }
+    Ok(())
 }
 
 /// Each change runs in a transaction together with its ledger entry, so a crash leaves it done or not begun.

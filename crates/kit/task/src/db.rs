@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use sahab_contract::{Result, context::now};
-use sahab_db::Migrations;
+use sahab_db::{Migrations, create_table};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Schema,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     entity::prelude::*,
     sea_query::{Expr, Query},
 };
@@ -51,12 +51,7 @@ impl MigrationName for CreateTable {
 #[async_trait]
 impl MigrationTrait for CreateTable {
     async fn up(&self, manager: &SchemaManager) -> std::result::Result<(), DbErr> {
-        let schema = Schema::new(manager.get_database_backend());
-        manager.create_table(schema.create_table_from_entity(Entity)).await?;
-        for index in schema.create_index_from_entity(Entity) {
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        create_table(manager, Entity).await
     }
 }
 

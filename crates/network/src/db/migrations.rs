@@ -1,7 +1,7 @@
 //! Schema changes, oldest first. A change that was released is never edited.
 
-use sahab_db::Migrations;
-use sea_orm::{EntityTrait, IntoActiveModel, Schema, sea_query::Index};
+use sahab_db::{Migrations, create_table};
+use sea_orm::{EntityTrait, IntoActiveModel, sea_query::Index};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use crate::db;
@@ -18,39 +18,30 @@ impl MigrationName for CreateTables {
     }
 }
 
-async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E) -> Result<(), DbErr> {
-    let schema = Schema::new(manager.get_database_backend());
-    manager.create_table(schema.create_table_from_entity(entity)).await?;
-    for index in schema.create_index_from_entity(entity) {
-        manager.create_index(index).await?;
-    }
-    Ok(())
-}
-
 #[async_trait]
 impl MigrationTrait for CreateTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, db::network_table::Entity).await?;
-        create(manager, db::subnet::Entity).await?;
-        create(manager, db::port_table::Entity).await?;
-        create(manager, db::allocation::Entity).await?;
-        create(manager, db::port_group::Entity).await?;
-        create(manager, db::group::Entity).await?;
-        create(manager, db::rule::Entity).await?;
-        create(manager, db::default_rule::Entity).await?;
-        create(manager, db::router_table::Entity).await?;
-        create(manager, db::floatingip::Entity).await?;
-        create(manager, db::port_forwarding::Entity).await?;
-        create(manager, db::subnetpool::Entity).await?;
-        create(manager, db::address_scope::Entity).await?;
-        create(manager, db::address_group::Entity).await?;
-        create(manager, db::tag::Entity).await?;
-        create(manager, db::rbac::Entity).await?;
-        create(manager, db::quota::Entity).await?;
-        create(manager, db::agent_state::Entity).await?;
-        create(manager, db::agent_binding::Entity).await?;
-        create(manager, db::metering_label::Entity).await?;
-        create(manager, db::metering_rule::Entity).await?;
+        create_table(manager, db::network_table::Entity).await?;
+        create_table(manager, db::subnet::Entity).await?;
+        create_table(manager, db::port_table::Entity).await?;
+        create_table(manager, db::allocation::Entity).await?;
+        create_table(manager, db::port_group::Entity).await?;
+        create_table(manager, db::group::Entity).await?;
+        create_table(manager, db::rule::Entity).await?;
+        create_table(manager, db::default_rule::Entity).await?;
+        create_table(manager, db::router_table::Entity).await?;
+        create_table(manager, db::floatingip::Entity).await?;
+        create_table(manager, db::port_forwarding::Entity).await?;
+        create_table(manager, db::subnetpool::Entity).await?;
+        create_table(manager, db::address_scope::Entity).await?;
+        create_table(manager, db::address_group::Entity).await?;
+        create_table(manager, db::tag::Entity).await?;
+        create_table(manager, db::rbac::Entity).await?;
+        create_table(manager, db::quota::Entity).await?;
+        create_table(manager, db::agent_state::Entity).await?;
+        create_table(manager, db::agent_binding::Entity).await?;
+        create_table(manager, db::metering_label::Entity).await?;
+        create_table(manager, db::metering_rule::Entity).await?;
         let unique_mac = Index::create()
             .name("port_network_mac")
             .table(db::port_table::Entity)

@@ -1,7 +1,6 @@
 //! Schema changes of this service, oldest first.
 
-use sahab_db::Migrations;
-use sea_orm::{EntityTrait, Schema};
+use sahab_db::{Migrations, create_table};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
 
 use super::{event, resource, software_config, software_deployment, stack, tag};
@@ -21,10 +20,10 @@ impl MigrationName for CreateTables {
 #[async_trait]
 impl MigrationTrait for CreateTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, stack::Entity).await?;
-        create(manager, resource::Entity).await?;
-        create(manager, event::Entity).await?;
-        create(manager, tag::Entity).await
+        create_table(manager, stack::Entity).await?;
+        create_table(manager, resource::Entity).await?;
+        create_table(manager, event::Entity).await?;
+        create_table(manager, tag::Entity).await
     }
 }
 
@@ -39,16 +38,7 @@ impl MigrationName for AddSoftware {
 #[async_trait]
 impl MigrationTrait for AddSoftware {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, software_config::Entity).await?;
-        create(manager, software_deployment::Entity).await
+        create_table(manager, software_config::Entity).await?;
+        create_table(manager, software_deployment::Entity).await
     }
-}
-
-async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E) -> Result<(), DbErr> {
-    let schema = Schema::new(manager.get_database_backend());
-    manager.create_table(schema.create_table_from_entity(entity)).await?;
-    for index in schema.create_index_from_entity(entity) {
-        manager.create_index(index).await?;
-    }
-    Ok(())
 }
