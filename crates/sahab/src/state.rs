@@ -1,13 +1,17 @@
 //! The state directory: closed to others, used by one process at a time.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{File, OpenOptions, Permissions, TryLockError},
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
+
+/// A command that a killed process had just begun to start holds its lock until the kernel has replaced it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct StateDir {
     path: PathBuf,
@@ -27,12 +31,16 @@ impl StateDir {
             .with_context(|| format!("cannot close the state directory {}", path.display()))?;
         let lock_file = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_file)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                bail!("another sahab uses {}; stop it first, or choose another --state-dir", path.display())
+        let give_up = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < give_up => std::thread::sleep(LOCK_PATIENCE / 50),
+                Err(TryLockError::WouldBlock) => {
+                    bail!("another sahab uses {}; stop it first, or choose another --state-dir", path.display())
+                }
+                Err(TryLockError::Error(error)) => return Err(error.into()),
             }
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
         Ok(StateDir { path: path.to_owned(), _lock: lock })
     }
