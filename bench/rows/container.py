@@ -19,6 +19,8 @@ MUST = Bound(1.15, must=True)
 # Often enough to see a status at once, seldom enough to leave the processor to the start.
 POLL_SECONDS = 0.005
 POLL_MANY_SECONDS = 0.05
+# Docker answers a removal before it has cleaned up: neither side may start into that.
+REST_SECONDS = 0.3
 
 
 class Lab:
@@ -61,6 +63,7 @@ def running(container):
 
 def ours(lab, api, log):
     """(seconds, phases) of one container."""
+    time.sleep(REST_SECONDS)
     begun = time.time()
     uuid = lab.create(api)
     accepted = time.time()
@@ -84,6 +87,7 @@ def start_raw(engine):
 
 
 def reference(engine):
+    time.sleep(REST_SECONDS)
     name, create, start = start_raw(engine)
     engine.call("DELETE", f"/containers/{name}?force=1")
     return create, start
