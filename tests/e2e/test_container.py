@@ -56,8 +56,12 @@ def test_entrypoint_and_exposed_port(demo_containers, demo):
 
 def test_port_belongs_to_the_container(demo_containers, demo):
     shown = demo_containers.run()
-    port = demo.network.get(f"/v2.0/ports/{demo_containers.port(shown)}")["port"]
-    assert port["device_owner"] == "compute:kuryr" and port["device_id"] == shown["uuid"] and port["status"] == "ACTIVE"
+    def port_is_active():
+        port = demo.network.get(f"/v2.0/ports/{demo_containers.port(shown)}")["port"]
+        return port if port["status"] == "ACTIVE" else None
+    # The network service hears of the interface by itself, a moment before or after the container runs.
+    port = wait.until(port_is_active, 10)
+    assert port["device_owner"] == "compute:kuryr" and port["device_id"] == shown["uuid"]
     assert port["fixed_ips"][0]["ip_address"] == demo_containers.address(shown)
     demo_containers.delete(shown["uuid"])
     demo.network.request("GET", f"/v2.0/ports/{port['id']}").expect(404)
