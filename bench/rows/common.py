@@ -65,7 +65,7 @@ def spread(seconds):
     return f"{middle:{shown}} [{low:{shown}}–{high:{shown}}] {unit}"
 
 
-def against(what, ours, reference, bound):
+def against(what, ours, reference, bound=None):
     """A row of two lists of seconds."""
     return Row(what, spread(ours), spread(reference), median(ours) / median(reference), bound=bound, samples=len(ours))
 
