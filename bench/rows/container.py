@@ -3,7 +3,7 @@ import concurrent.futures
 import subprocess
 import time
 
-from support import host
+from support import host, wait
 from support.containers import Containers, remove
 
 from . import phases
@@ -53,7 +53,8 @@ class Lab:
     def close(self):
         self.containers.clean()
         self.account.network.delete(f"/v2.0/networks/{self.network}")
-        host.docker("network", "rm", NETWORK)
+        # Docker may still hold endpoints of containers whose removal it has answered.
+        wait.until(lambda: host.docker("network", "rm", NETWORK), 60, 1)
         self.admin.drop_project(self.account)
 
 
