@@ -15,7 +15,7 @@ use std::{
 
 use sahab_contract::{
     Error, Result,
-    network::{Dataplane, NetworkPlan, NetworkPlans, PortPlan},
+    network::{Dataplane, NetworkPlan, NetworkPlans, PortPlan, Remote},
 };
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -88,6 +88,24 @@ impl Fabric {
         for object in self.objects.lock().unwrap_or_else(PoisonError::into_inner).values() {
             object.dirty.store(true, SeqCst);
         }
+    }
+    /// The networks here whose rules or members are a security group's, and those whose plan is being fetched, which may
+    /// be from before the change that this is asked about.
+    pub fn networks_naming(&self, group: &str) -> Vec<Key> {
+        // In this order: a run that ends in between leaves its plan for the second look, and one that begins sees the change.
+        let mut keys: Vec<Key> = self
+            .objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|(key, object)| matches!(key, Key::Network(_)) && object.last.try_lock().is_err())
+            .map(|(key, _)| key.clone())
+            .collect();
+        let naming = self.plans.networks().into_iter().filter(|plan| names(plan, group));
+        keys.extend(
+            naming.map(|plan| Key::Network(plan.id.clone())).filter(|key| !keys.contains(key)).collect::<Vec<_>>(),
+        );
+        keys
     }
     /// Applied by this process.
     pub fn applied(&self, key: &Key) -> bool {
@@ -230,6 +248,13 @@ impl Fabric {
             .port(port)
             .ok_or_else(|| Error::not_found("PortNotFound", format!("Port {port} is not bound to host {}.", self.host)))
     }
+}
+
+/// Whether the ports of the network are in the group or have rules about its members.
+fn names(plan: &NetworkPlan, group: &str) -> bool {
+    plan.groups.iter().any(|own| {
+        own.id == group || own.rules.iter().any(|rule| matches!(&rule.remote, Remote::Group { id, .. } if id == group))
+    })
 }
 
 #[cfg(test)]

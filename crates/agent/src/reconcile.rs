@@ -61,6 +61,11 @@ pub(crate) async fn run(fabric: Arc<Fabric>, wake: Arc<Wake>, every: Duration) {
             nudge = nudges.recv() => match nudge {
                 Ok(Dirty::Network(id)) => this.nudge(Key::Network(id)),
                 Ok(Dirty::Router(id)) => this.nudge(Key::Router(id)),
+                Ok(Dirty::Group(id)) => {
+                    for key in this.fabric.networks_naming(&id) {
+                        this.nudge(key);
+                    }
+                }
                 Ok(Dirty::All) | Err(RecvError::Lagged(_)) => look = true,
                 Err(RecvError::Closed) => {
                     tracing::warn!("the network service sends no nudges any more; the timer goes on");
@@ -179,7 +184,10 @@ async fn work(fabric: Arc<Fabric>, key: Key, nudged: Arc<Notify>, permits: Arc<S
 
 #[cfg(test)]
 mod tests {
-    use sahab_contract::Error;
+    use sahab_contract::{
+        Error,
+        network::{Direction, GroupPlan, NetworkPlan, Remote, RulePlan},
+    };
     use sahab_dataplane::Call;
 
     use super::*;
@@ -205,6 +213,44 @@ mod tests {
         wake.all();
         eventually(|| rig.dataplane.network(NET).is_none() && rig.dataplane.network(OTHER_NET).is_none()).await;
         task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_group_brings_up_to_date_whoever_names_it() {
+        let rig = Rig::new().await;
+        let group = |id: &str, remote| {
+            let rule = RulePlan { direction: Direction::Ingress, ipv6: false, protocol: None, range: None, remote };
+            GroupPlan { id: id.into(), stateful: true, rules: vec![rule] }
+        };
+        let members = Remote::Group { id: "members".into(), members: vec![] };
+        for (id, groups) in [(NET, vec![group("own", members)]), (OTHER_NET, vec![group("other", Remote::Any)])] {
+            rig.source.set(NetworkPlan { groups, ..network(id, vec![]) });
+        }
+        let (task, _wake) = start(&rig);
+        eventually(|| rig.dataplane.network(NET).is_some() && rig.dataplane.network(OTHER_NET).is_some()).await;
+        for (nudge, applied) in [("own", NET), ("members", NET), ("other", OTHER_NET)] {
+            // A run that ends would be taken for one that the group's change may be missing from.
+            eventually(|| rig.fabric.networks_naming("none").is_empty()).await;
+            rig.dataplane.clear_calls();
+            rig.source.nudge(Dirty::Group("none".into()));
+            rig.source.nudge(Dirty::Group(nudge.into()));
+            eventually(|| rig.dataplane.calls() == [Call::ApplyNetwork(applied.into())]).await;
+        }
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_plan_on_its_way_may_be_from_before_the_groups_change() {
+        let rig = Rig::new().await;
+        rig.source.set(network(NET, vec![port(PORT, "10.0.0.5/24")]));
+        rig.source.delay(Duration::from_millis(100));
+        let run = tokio::spawn({
+            let fabric = rig.fabric.clone();
+            async move { fabric.sync(&Key::Network(NET.into())).await }
+        });
+        eventually(|| rig.fabric.networks_naming("new") == [Key::Network(NET.into())]).await;
+        run.await.unwrap().unwrap();
+        assert!(rig.fabric.networks_naming("new").is_empty());
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use crate::{
     error::{address_group_not_found, bad_request, invalid_attribute},
     rbac,
     resource::{Change, Resource, View, find, render, save_changed},
-    security_group, view,
+    view,
 };
 
 pub struct AddressGroup;
@@ -147,22 +147,17 @@ pub async fn change_addresses(
     }
     let mut model = before.clone();
     model.addresses = Prefixes(addresses.into_iter().collect());
-    let networks = networks_referring(&change.txn, id).await?;
-    change.effects.networks(networks);
-    let model = save_changed(&change, &before, model).await?;
-    change.commit().await?;
-    let mut views = render::<AddressGroup>(service, context, std::slice::from_ref(&model)).await?;
-    views.pop().ok_or_else(|| address_group_not_found(id))
-}
-
-async fn networks_referring(connection: &impl ConnectionTrait, id: &str) -> Result<Vec<String>> {
-    let groups: Vec<String> = rule::Entity::find()
+    let referring: Vec<String> = rule::Entity::find()
         .select_only()
         .column(rule::Column::SecurityGroupId)
         .distinct()
         .filter(rule::Column::RemoteAddressGroupId.eq(id))
         .into_tuple()
-        .all(connection)
+        .all(&change.txn)
         .await?;
-    security_group::networks_using(connection, &groups).await
+    change.effects.groups(referring);
+    let model = save_changed(&change, &before, model).await?;
+    change.commit().await?;
+    let mut views = render::<AddressGroup>(service, context, std::slice::from_ref(&model)).await?;
+    views.pop().ok_or_else(|| address_group_not_found(id))
 }

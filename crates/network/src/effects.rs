@@ -11,6 +11,7 @@ use crate::NetworkService;
 pub struct Effects {
     networks: BTreeSet<String>,
     routers: BTreeSet<String>,
+    groups: BTreeSet<String>,
     events: Vec<(&'static str, String, String, Value)>,
 }
 
@@ -27,6 +28,11 @@ impl Effects {
     pub fn routers(&mut self, ids: impl IntoIterator<Item = String>) {
         self.routers.extend(ids);
     }
+    /// Rules or members of these security groups changed. Who filters by them is the agent's to know: a group may have
+    /// thousands of members, and looking for their networks here would cost every new one the look at all others.
+    pub fn groups(&mut self, ids: impl IntoIterator<Item = String>) {
+        self.groups.extend(ids);
+    }
     pub fn event(&mut self, topic: &'static str, id: &str, project: &str, payload: Value) {
         self.events.push((topic, id.to_owned(), project.to_owned(), payload));
     }
@@ -36,6 +42,9 @@ impl Effects {
         for id in self.networks {
             // No agent listens in tests and on a server without a host.
             let _ = service.dirty.send(Dirty::Network(id));
+        }
+        for id in self.groups {
+            let _ = service.dirty.send(Dirty::Group(id));
         }
         for id in self.routers {
             let _ = service.dirty.send(Dirty::Router(id));

@@ -107,8 +107,7 @@ impl Resource for SecurityGroup {
                 "Insufficient rights for removing default security group.",
             ));
         }
-        let referring = networks_referring(&change.txn, std::slice::from_ref(&model.id)).await?;
-        change.effects.networks(referring);
+        change.effects.groups([model.id.clone()]);
         rule::Entity::delete_many()
             .filter(
                 Condition::any()
@@ -246,44 +245,6 @@ async fn refuse_used(connection: &impl ConnectionTrait, id: &str) -> Result<()> 
         return Ok(());
     }
     Err(Error::conflict("SecurityGroupInUse", format!("Security Group {id} in use.")))
-}
-
-/// Networks with ports in these groups.
-pub async fn networks_using(connection: &impl ConnectionTrait, groups: &[String]) -> Result<Vec<String>> {
-    let mut out = BTreeSet::new();
-    for ids in groups.chunks(CHUNK) {
-        let members = port_group::Entity::find()
-            .select_only()
-            .column(port_group::Column::PortId)
-            .filter(port_group::Column::GroupId.is_in(ids.iter().map(String::as_str)))
-            .into_query();
-        let rows: Vec<String> = port_table::Entity::find()
-            .select_only()
-            .column(port_table::Column::NetworkId)
-            .distinct()
-            .filter(port_table::Column::Id.in_subquery(members))
-            .into_tuple()
-            .all(connection)
-            .await?;
-        out.extend(rows);
-    }
-    Ok(out.into_iter().collect())
-}
-
-/// Networks with ports whose groups have a rule about one of these groups' members.
-pub async fn networks_referring(connection: &impl ConnectionTrait, groups: &[String]) -> Result<Vec<String>> {
-    if groups.is_empty() {
-        return Ok(Vec::new());
-    }
-    let referring: Vec<String> = rule::Entity::find()
-        .select_only()
-        .column(rule::Column::SecurityGroupId)
-        .distinct()
-        .filter(rule::Column::RemoteGroupId.is_in(groups.iter().map(String::as_str)))
-        .into_tuple()
-        .all(connection)
-        .await?;
-    networks_using(connection, &referring).await
 }
 
 /// Marks a rule's change on its group.

@@ -164,6 +164,8 @@ pub struct ForwardPlan {
 pub enum Dirty {
     Network(String),
     Router(String),
+    /// Rules or members of a security group: every network whose plan names it.
+    Group(String),
     All,
 }
 

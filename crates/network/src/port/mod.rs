@@ -7,8 +7,6 @@ mod check;
 mod lookup;
 mod render;
 
-use std::collections::BTreeSet;
-
 pub use lookup::*;
 use sahab_contract::{Error, RequestContext, Result, context::now};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
@@ -248,7 +246,8 @@ pub async fn insert(change: &mut Change<'_>, model: &table::Model, groups: &[Str
         let row = port_group::Model { port_id: model.id.clone(), group_id: group.clone() };
         db::insert(&change.txn, row).await?;
     }
-    mark_dirty(change, model, groups).await
+    mark_dirty(change, model, groups.iter().cloned());
+    Ok(())
 }
 
 async fn update(change: &mut Change<'_>, before: table::Model, attributes: Attributes) -> Result<table::Model> {
@@ -323,8 +322,7 @@ async fn update(change: &mut Change<'_>, before: table::Model, attributes: Attri
     if model.host != before.host || model.admin_state_up != before.admin_state_up && !model.admin_state_up {
         model.status = if model.status == "N/A" { model.status } else { "DOWN".into() };
     }
-    let touched: BTreeSet<String> = had.iter().chain(&groups).cloned().collect();
-    mark_dirty(change, &model, &touched.into_iter().collect::<Vec<_>>()).await?;
+    mark_dirty(change, &model, had.iter().chain(&groups).cloned());
     if moved || groups != had {
         let mut model = model;
         db::Stored::touch(&mut model);
@@ -388,20 +386,18 @@ pub async fn set_addresses(
 /// Removes a port with everything that hangs on it, without asking who needs it.
 pub async fn erase(change: &mut Change<'_>, model: &table::Model) -> Result<()> {
     let groups = group_ids(&change.txn, &model.id).await?;
-    mark_dirty(change, model, &groups).await?;
+    mark_dirty(change, model, groups);
     ipam::release_port(&change.txn, &model.id).await?;
     port_group::Entity::delete_many().filter(port_group::Column::PortId.eq(&model.id)).exec(&change.txn).await?;
     tag::forget(&change.txn, &model.id).await?;
     db::remove(&change.txn, model).await
 }
 
-/// The port's network, its router, and every network whose rules name one of the groups.
-async fn mark_dirty(change: &mut Change<'_>, model: &table::Model, groups: &[String]) -> Result<()> {
+/// The port's network, its router, and whoever has rules about one of the groups.
+fn mark_dirty(change: &mut Change<'_>, model: &table::Model, groups: impl IntoIterator<Item = String>) {
     change.effects.network(&model.network_id);
     if is_router(&model.device_owner) && !model.device_id.is_empty() {
         change.effects.router(&model.device_id);
     }
-    let referring = security_group::networks_referring(&change.txn, groups).await?;
-    change.effects.networks(referring);
-    Ok(())
+    change.effects.groups(groups);
 }

@@ -205,8 +205,7 @@ async fn by_port(change: &mut Change<'_>, router: &table::Model, id: &str) -> Re
     let groups = port::group_ids(&change.txn, id).await?;
     port::clear_groups(&change.txn, id).await?;
     change.effects.network(&leg.network_id);
-    let referring = crate::security_group::networks_referring(&change.txn, &groups).await?;
-    change.effects.networks(referring);
+    change.effects.groups(groups);
     Ok((leg, subnets))
 }
 

@@ -95,7 +95,7 @@ impl Resource for SecurityRule {
         let group = attributes.text("security_group_id");
         let model = insert(change, &group, &attributes.text("project_id"), draft).await?;
         security_group::bump(&change.txn, &group).await?;
-        mark_dirty(change, &group).await?;
+        change.effects.groups([group]);
         Ok(model)
     }
 
@@ -108,7 +108,8 @@ impl Resource for SecurityRule {
     async fn delete(change: &mut Change<'_>, model: table::Model) -> Result<()> {
         db::remove(&change.txn, &model).await?;
         security_group::bump(&change.txn, &model.security_group_id).await?;
-        mark_dirty(change, &model.security_group_id).await
+        change.effects.groups([model.security_group_id]);
+        Ok(())
     }
 
     async fn views(service: &NetworkService, _: &RequestContext, models: &[table::Model]) -> Result<Vec<View>> {
@@ -150,12 +151,6 @@ pub async fn insert(change: &mut Change<'_>, group: &str, project: &str, draft: 
     }
     db::insert(&change.txn, model.clone()).await?;
     Ok(model)
-}
-
-async fn mark_dirty(change: &mut Change<'_>, group: &str) -> Result<()> {
-    let networks = security_group::networks_using(&change.txn, &[group.to_owned()]).await?;
-    change.effects.networks(networks);
-    Ok(())
 }
 
 pub fn render(model: &table::Model, of_default: bool) -> View {

@@ -139,11 +139,11 @@ async fn changes_tell_exactly_what_they_touch() {
     };
     let rule = json!({"security_group_rule": {"security_group_id": group, "direction": "ingress", "protocol": "udp"}});
     site.cloud.post(MEMBER, "/v2.0/security-group-rules", rule).await;
-    assert_eq!(drain(), [Dirty::Network(site.network.clone())]);
-    // A new member of a group that other networks' ports trust.
+    assert_eq!(drain(), [Dirty::Group(group.clone())]);
+    // A new member of a group that ports of other networks trust, too.
     site.cloud.port(MEMBER, json!({"network_id": lonely})).await;
     let changed = drain();
-    assert!(changed.contains(&Dirty::Network(lonely)) && changed.contains(&Dirty::Network(site.network.clone())));
+    assert_eq!(changed, [Dirty::Network(lonely), Dirty::Group(group)]);
     site.floating(json!({"port_id": port["id"]})).await;
     assert!(drain().contains(&Dirty::Router(site.router.clone())));
     site.cloud.get(MEMBER, "/v2.0/ports").await;
