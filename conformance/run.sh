@@ -69,9 +69,11 @@ fi
 setup/packages.sh run clients images
 CLIENTS=$(setup/clients.sh)
 conformance/venv.sh >/dev/null
-RESULTS=$CACHE_DIR/conformance
-rm -rf "$RESULTS"
-mkdir -p "$RESULTS"
+# A directory of its own for each run, so that two runs do not meet; the newest few are kept.
+mkdir -p "$CACHE_DIR/conformance"
+find "$CACHE_DIR/conformance" -mindepth 1 -maxdepth 1 -name 'run-*' -printf '%T@ %p\n' | sort -rn | sed '1,4d;s/^[^ ]* //' |
+  xargs -r -d '\n' rm -rf
+RESULTS=$(mktemp -d "$CACHE_DIR/conformance/run-$(date -u +%m%d-%H%M)-XXXX")
 export SAHAB_PROGRAM CLIENTS RESULTS FAST
 
 lists=(conformance/passing/*.txt)

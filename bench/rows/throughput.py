@@ -10,7 +10,7 @@ from support.networks import Networks
 
 from .common import Bound, Row, median
 
-TIMES = 5
+TIMES = 9
 SECONDS = 3
 PACKETS = 200_000
 RULES = 1000

@@ -30,6 +30,8 @@ const INET_RAW: &str = "type filter hook prerouting priority -300; policy accept
 const INET_PRE: &str = "type filter hook prerouting priority 0; policy accept;";
 const INET_FORWARD: &str = "type filter hook forward priority 0; policy accept;";
 
+const NO_DHCP_SERVER: &str = "udp sport 67 udp dport 68 counter drop";
+
 /// The groups of a port; ports of equal profile share a mark and two chains.
 type Profile = (bool, BTreeSet<Uuid>);
 
@@ -73,17 +75,38 @@ fn bridge_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
     for mark in profiles.values() {
         table.add_chain(format!("from-{mark}"), vec!["jump spoof".into(), format!("meta mark set {mark:#x}")]);
         table.add_chain(format!("to-{mark}"), vec!["jump addressed".into(), format!("meta mark set {mark:#x}")]);
+        table.add_chain(format!("own-{mark}"), vec![NO_DHCP_SERVER.into(), format!("meta mark set {mark:#x}")]);
+        table.add_chain(format!("mark-{mark}"), vec![format!("meta mark set {mark:#x}")]);
     }
     bindings.add_to(&mut table);
-    // One look-up tells the port's profile; what is in no map is dropped.
-    table.add_base("pre", BRIDGE_PRE, lines("meta mark set 0\niifname vmap @from\ndrop"));
-    table.add_base("forward", BRIDGE_FORWARD, lines("meta mark set 0\noifname vmap @to\ndrop"));
+    // Nearly every frame is IPv4 from a port's own address, or to its hardware address: then the first look-up binds it
+    // and tells the profile at once. The others are judged step by step; an interface that is in no map is dropped.
+    table.add_base(
+        "pre",
+        BRIDGE_PRE,
+        lines(
+            "ether type ip iifname . ether saddr . ip saddr vmap @own4
+             meta mark set 0
+             iifname vmap @from
+             drop",
+        ),
+    );
+    table.add_base(
+        "forward",
+        BRIDGE_FORWARD,
+        lines(
+            "ether type { arp, ip, ip6 } oifname . ether daddr vmap @unicast
+             meta mark set 0
+             oifname vmap @to
+             drop",
+        ),
+    );
     // Frames for others that the bridge floods are none of this port's business.
     table.add_chain(
         "addressed",
         lines(
             "ether type != { arp, ip, ip6 } drop
-             ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 oifname . ether daddr != @mac drop",
+             ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 drop",
         ),
     );
     // Anything but ARP and IP (VLAN tags above all) would pass the inet rules by. The addresses' sets hold the hardware
@@ -99,22 +122,19 @@ fn bridge_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
         "spoof-arp",
         lines(
             "iifname . ether saddr != @mac counter drop
-             iifname . arp saddr ether . arp saddr ip @own4 return
+             iifname . arp saddr ether . arp saddr ip vmap @own4
              iifname . arp saddr ether . arp saddr ip @pairs4 return
              counter drop",
         ),
     );
     // A port is neither a DHCP server nor an IPv6 router, whatever its groups say.
-    table.add_chain(
-        "spoof-ip4",
-        lines(
-            "udp sport 67 udp dport 68 counter drop
-             iifname . ether saddr . ip saddr @own4 return
-             iifname . ether saddr . ip saddr @pairs4 return
-             ip saddr 0.0.0.0 udp sport 68 udp dport 67 iifname . ether saddr @mac return
-             counter drop",
-        ),
-    );
+    let mut others = vec![NO_DHCP_SERVER.into()];
+    others.extend(lines(
+        "iifname . ether saddr . ip saddr @pairs4 return
+         ip saddr 0.0.0.0 udp sport 68 udp dport 67 iifname . ether saddr @mac return
+         counter drop",
+    ));
+    table.add_chain("spoof-ip4", others);
     table.add_chain(
         "spoof-ip6",
         lines(
@@ -136,6 +156,8 @@ struct Bindings {
     from: Vec<String>,
     to: Vec<String>,
     macs: Vec<String>,
+    /// Hardware addresses again, with what to do for frames to them.
+    unicast: Vec<String>,
     own4: Vec<String>,
     own6: Vec<String>,
     /// Interface and hardware address → prefixes.
@@ -156,27 +178,26 @@ impl Bindings {
         let interface = quoted(&name);
         self.from.push(format!("{interface} : goto from-{mark}"));
         self.to.push(format!("{interface} : goto to-{mark}"));
-        self.macs.push(format!("{interface} . {}", port.mac));
+        let mut macs = BTreeSet::from([port.mac]);
         let own = port.addresses.iter().map(|address| (port.mac, IpNet::from(*address)));
         let link_local = (port.mac, IpNet::from(IpAddr::V6(port.mac.link_local())));
         let mut targets = Vec::new();
         for (mac, net) in own.chain([link_local]).chain(port.pairs.iter().copied()) {
             let who = format!("{interface} . {mac}");
-            if mac != port.mac {
-                self.macs.push(who.clone());
+            macs.insert(mac);
+            if let IpNet::V6(net) = net {
+                targets.push(v6_bounds(&net));
             }
-            let (exact, ranges) = match net {
-                IpNet::V4(_) => (&mut self.own4, &mut self.pairs4),
-                IpNet::V6(net) => {
-                    targets.push(v6_bounds(&net));
-                    (&mut self.own6, &mut self.pairs6)
-                }
-            };
-            if net.prefix_len() == net.max_prefix_len() {
-                exact.push(format!("{who} . {}", net.addr()));
-            } else {
-                ranges.entry(who).or_default().push(net);
+            match (net, net.prefix_len() == net.max_prefix_len()) {
+                (IpNet::V4(net), true) => self.own4.push(format!("{who} . {} : goto own-{mark}", net.addr())),
+                (IpNet::V6(net), true) => self.own6.push(format!("{who} . {}", net.addr())),
+                (IpNet::V4(_), false) => self.pairs4.entry(who).or_default().push(net),
+                (IpNet::V6(_), false) => self.pairs6.entry(who).or_default().push(net),
             }
+        }
+        for mac in macs {
+            self.macs.push(format!("{interface} . {mac}"));
+            self.unicast.push(format!("{interface} . {mac} : goto mark-{mark}"));
         }
         let chain = format!("nd-{name}");
         self.advertises.push(format!("{interface} : jump {chain}"));
@@ -196,7 +217,8 @@ impl Bindings {
         table.add_set("from", Set::map("ifname : verdict", self.from));
         table.add_set("to", Set::map("ifname : verdict", self.to));
         table.add_set("mac", Set::plain("ifname . ether_addr", self.macs));
-        table.add_set("own4", Set::plain("ifname . ether_addr . ipv4_addr", self.own4));
+        table.add_set("unicast", Set::map("ifname . ether_addr : verdict", self.unicast));
+        table.add_set("own4", Set::map("ifname . ether_addr . ipv4_addr : verdict", self.own4));
         table.add_set("own6", Set::plain("ifname . ether_addr . ipv6_addr", self.own6));
         table.add_set("advertises", Set::map("ifname : verdict", self.advertises));
     }
@@ -270,12 +292,14 @@ fn inet_table(network: &Network, profiles: &BTreeMap<Profile, u32>) -> Table {
         stateless_rules(network, profiles, &mut table);
     }
     for (chain, hook, map) in [("pre", INET_PRE, "egress"), ("forward", INET_FORWARD, "ingress")] {
-        let mut rules = vec!["meta mark 0 accept".to_string()];
+        // What nearly every packet is comes first; nobody's rules say otherwise but a stateless group's.
+        let mut rules = lines("ct state established accept\nmeta mark 0 accept");
         if any_stateless {
-            rules.push(format!("meta mark @stateless jump always-{map}"));
-            rules.push(format!("meta mark vmap @{map}-stateless"));
+            rules.swap(0, 1);
+            rules.insert(1, format!("meta mark @stateless jump always-{map}"));
+            rules.insert(2, format!("meta mark vmap @{map}-stateless"));
         }
-        rules.push("ct state vmap { established : accept, related : accept, invalid : drop }".into());
+        rules.push("ct state vmap { related : accept, invalid : drop }".into());
         rules.push(format!("jump always-{map}"));
         rules.push(format!("meta mark vmap @{map}"));
         rules.push("counter drop".into());

@@ -136,7 +136,7 @@ async fn damage_is_repaired() {
     };
     let damages: [(&str, &dyn Fn()); 9] = [
         ("rules flushed", &|| nft(&network, &["flush", "ruleset"])),
-        ("an element removed", &|| nft(&network, &["flush", "set", "bridge", "sahab", "own4"])),
+        ("an element removed", &|| nft(&network, &["flush", "map", "bridge", "sahab", "own4"])),
         ("a parameter", &|| {
             run("ip", &["netns", "exec", &network, "sysctl", "-w", "net.bridge.bridge-nf-call-iptables=0"]);
         }),
