@@ -19,9 +19,6 @@ impl Effects {
     pub fn network(&mut self, id: impl Into<String>) {
         self.networks.insert(id.into());
     }
-    pub fn networks(&mut self, ids: impl IntoIterator<Item = String>) {
-        self.networks.extend(ids);
-    }
     pub fn router(&mut self, id: impl Into<String>) {
         self.routers.insert(id.into());
     }

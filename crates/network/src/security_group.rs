@@ -1,18 +1,15 @@
 //! Security groups: named sets of rules that ports are put into.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use sahab_contract::{Error, RequestContext, Result, context::now};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 use serde_json::{Map, Value};
 
 use crate::{
     NetworkService,
     attribute::{Attribute, Attributes, Check, Default, Filter, check::Fault, common},
-    db::{self, CHUNK, group as table, port_group, port_table, rule},
+    db::{self, CHUNK, group as table, port_group, rule},
     default_rule,
     error::group_not_found,
     quota, rbac,
