@@ -8,7 +8,7 @@ import json
 
 LOG_LEVEL = "info,sahab_task=debug,sahab_agent=debug,sahab_kuryr=debug"
 NAMES = ("accepted", "scheduled", "port and image", "network and rules", "(meanwhile Docker create)", "Docker start",
-         "(in it our network driver)", "status written", "seen")
+         "(in it our network driver)", "status written", "(seen by the client)")
 
 
 class Log:
