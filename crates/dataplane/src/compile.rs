@@ -32,7 +32,7 @@ const INET_FORWARD: &str = "type filter hook forward priority 0; policy accept;"
 
 const NO_DHCP_SERVER: &str = "udp sport 67 udp dport 68 counter drop";
 
-/// The groups of a port; ports of equal profile share a mark and two chains.
+/// The groups of a port; ports of equal profile share a mark and four chains.
 type Profile = (bool, BTreeSet<Uuid>);
 
 /// Marks start at 1: a packet without a mark belongs to an interface that is not filtered.
